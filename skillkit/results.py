@@ -1,0 +1,243 @@
+"""Where results lie and how they are written: tidy tables with provenance, each file whole or not there.
+
+    results/<study>/<model>/<task>/notebooks/<notebook>.ipynb        the executed notebook
+                                  /<notebook>.parquet                its table, one row per measurement
+                                  /<notebook>.provenance.json        what made the table
+                                  /prompts/seed-0.safetensors        a tuned prompt
+                                  /scores/seed-0.safetensors         its neurons' scores
+
+A notebook that looks at all tasks of one model leaves out the `<task>` level, one that looks at the whole study
+leaves out `<model>` too. No torch here: tables can be read and drawn without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "low", "high")
+"""The first columns of every table; what an analysis adds comes after them."""
+
+PACKAGES = ("skillkit", "torch", "transformers", "datasets", "numpy", "pandas", "papermill", "altair")
+_STARTED = time.perf_counter()
+
+
+def slug(name: str) -> str:
+    """A model's name as one folder name: `google/t5-v1_1-base` is kept in `google--t5-v1_1-base`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip("/")) or "unnamed"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a study: a model and a task, one model (`task=None`), or the whole study (`model=None`)."""
+
+    study: str
+    model: str | None = None
+    task: str | None = None
+    root: str | Path = "results"
+
+    def __post_init__(self) -> None:
+        """Refuse a task without a model, for which there is no folder."""
+        if self.task is not None and self.model is None:
+            raise ValueError(
+                f"Cell: task {self.task!r} is given without a model; name the model it was run with."
+            )
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds everything of this cell."""
+        levels = [self.study, slug(self.model) if self.model else None, self.task]
+        return Path(self.root).joinpath(*[level for level in levels if level])
+
+    def prompt(self, seed: int) -> Path:
+        """File of the prompt tuned with `seed`."""
+        return self.folder / "prompts" / f"seed-{seed}.safetensors"
+
+    def scores(self, seed: int) -> Path:
+        """File of the neuron scores of the prompt tuned with `seed`."""
+        return self.folder / "scores" / f"seed-{seed}.safetensors"
+
+    def table(self, notebook: str) -> Path:
+        """File of the table that `notebook` (such as `02_skill_neurons`) wrote for this cell."""
+        return self.folder / f"{notebook}.parquet"
+
+    def notebook(self, notebook: str) -> Path:
+        """File of the executed notebook."""
+        return self.folder / "notebooks" / f"{notebook}.ipynb"
+
+
+def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+    """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
+
+    Each row has at least `metric` and `value`; `seed`, `n` (examples behind the value), `low` and `high` (its
+    interval) are missing values where a row does not give them. `study`, `model` and `task` come from the cell
+    unless a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
+    """
+    frame = pd.DataFrame(rows) if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    missing = [name for name in ("metric", "value") if name not in frame.columns]
+    if missing or frame.empty:
+        lack = f"lack {' and '.join(missing)}" if len(frame.columns) else "are empty"
+        raise ValueError(
+            f"measurements: the rows {lack}; give one mapping per measurement with metric=… and value=…."
+        )
+    for name, value in (("study", cell.study), ("model", cell.model), ("task", cell.task)):
+        frame[name] = frame[name].where(frame[name].notna(), value) if name in frame.columns else value
+    for name in ("study", "model", "task", "metric"):
+        frame[name] = frame[name].astype("string")
+    for name, dtype in (
+        ("seed", "Int64"),
+        ("value", "float64"),
+        ("n", "Int64"),
+        ("low", "float64"),
+        ("high", "float64"),
+    ):
+        given = frame[name] if name in frame.columns else pd.Series(pd.NA, index=frame.index)
+        frame[name] = pd.to_numeric(given).astype(dtype)
+    return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]].reset_index(drop=True)
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on an error nothing is left.
+
+    The temporary name keeps the suffix, so writers that look at it choose the same format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)  # mkstemp gives 0600; results are there to be shared
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
+    """Write `frame` to the parquet file `path`, and how it came about to `<stem>.provenance.json`."""
+    path = Path(path)
+    with atomic_write(path.with_suffix(".provenance.json")) as beside:
+        beside.write_text(json.dumps(provenance(parameters), indent=1, default=str) + "\n")
+    with atomic_write(path) as beside:
+        frame.to_parquet(beside, index=False, compression="zstd")
+    return path
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read one table. Raises FileNotFoundError when it was not made yet, ValueError when it is broken."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no table {path}: the notebook {path.stem} has not been run for this cell. "
+            f"Run the study, or this one page with `skillkit page {path.stem[:2]} …`."
+        )
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a readable table ({error}). Delete it and run its notebook again."
+        ) from error
+
+
+def read_tables(
+    root: str | Path,
+    study: str,
+    notebook: str,
+    *,
+    models: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """All tables that `notebook` wrote in `study`, one below the other, in the order of their paths.
+
+    `models` and `tasks` leave out cells that lie in the folder from an earlier, larger study. Raises
+    FileNotFoundError when no table is left.
+    """
+    folder = Path(root) / study
+    paths = sorted(
+        {path for level in ("", "*/", "*/*/") for path in folder.glob(f"{level}{notebook}.parquet")}
+    )
+    frames = [read_table(path) for path in paths]
+    if models is not None:
+        frames = [frame[frame["model"].isin(models) | frame["model"].isna()] for frame in frames]
+    if tasks is not None:
+        frames = [frame[frame["task"].isin(tasks) | frame["task"].isna()] for frame in frames]
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        raise FileNotFoundError(
+            f"No table of {notebook} under {folder}. Run the study first: `skillkit run {study}` makes them."
+        )
+    return pd.concat([frame.dropna(axis="columns", how="all") for frame in frames], ignore_index=True).pipe(
+        _in_order
+    )
+
+
+def provenance(parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What made a table: parameters, versions, commit, machine, device, seconds since this module was loaded."""
+    return {
+        "parameters": dict(parameters or {}),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - _STARTED, 1),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "device": _device(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "commit": _commit(),
+    }
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put back the common columns that dropping empty ones took away, and their order."""
+    for name in COLUMNS:
+        if name not in frame.columns:
+            frame[name] = pd.NA
+    return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]]
+
+
+def _device() -> str:
+    """The accelerator's name if torch is loaded and has one, else `cpu`."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return "cpu"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit this file is of, with `+` after it when files differ from the commit; None outside git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,0 +1,121 @@
+import json
+import stat
+
+import pandas as pd
+import pytest
+
+from skillkit.results import (
+    COLUMNS,
+    Cell,
+    atomic_write,
+    measurements,
+    read_table,
+    read_tables,
+    slug,
+    write_table,
+)
+
+
+def test_every_path_of_a_cell_lies_in_its_folder(tmp_path):
+    cell = Cell("paper", "google/t5-v1_1-base", "sst2", tmp_path)
+    assert cell.folder == tmp_path / "paper" / "google--t5-v1_1-base" / "sst2"
+    assert cell.prompt(3) == cell.folder / "prompts" / "seed-3.safetensors"
+    assert cell.scores(3) == cell.folder / "scores" / "seed-3.safetensors"
+    assert cell.table("02_skill_neurons") == cell.folder / "02_skill_neurons.parquet"
+    assert cell.notebook("02_skill_neurons") == cell.folder / "notebooks" / "02_skill_neurons.ipynb"
+
+
+def test_cells_of_a_model_and_of_a_study_lie_above():
+    assert Cell("s", "m").table("05").as_posix() == "results/s/m/05.parquet"
+    assert Cell("s").table("10").as_posix() == "results/s/10.parquet"
+    with pytest.raises(ValueError, match="without a model"):
+        Cell("s", task="sst2")
+
+
+def test_slug_makes_one_folder_name():
+    assert slug("/models/my bert/") == "models--my--bert"
+    assert "/" not in slug("a/b\\c")
+
+
+def test_measurements_puts_the_common_columns_first_with_fixed_types():
+    frame = measurements(
+        Cell("s", "m", "t"),
+        [
+            {"metric": "accuracy", "value": 0.5, "split": "test", "seed": 0, "n": 10},
+            {"metric": "accuracy", "value": 1, "task": "u"},
+        ],
+    )
+    assert tuple(frame.columns) == (*COLUMNS, "split")
+    assert frame["task"].tolist() == ["t", "u"] and frame["study"].tolist() == ["s", "s"]
+    assert frame["seed"].dtype == "Int64" and frame["seed"].isna().tolist() == [False, True]
+    assert frame["value"].tolist() == [0.5, 1.0] and frame["low"].isna().all()
+
+
+def test_measurements_does_not_touch_the_frame_it_is_given():
+    given = pd.DataFrame({"metric": ["a"], "value": [1]})
+    measurements(Cell("s"), given)
+    assert list(given.columns) == ["metric", "value"]
+
+
+@pytest.mark.parametrize("rows", [[], [{"value": 1.0}], [{"metric": "accuracy"}]])
+def test_measurements_says_what_the_rows_lack(rows):
+    with pytest.raises(ValueError, match="one mapping per measurement"):
+        measurements(Cell("s", "m", "t"), rows)
+
+
+def test_a_table_survives_the_round_trip_with_its_provenance(tmp_path):
+    cell = Cell("s", "m", "t", tmp_path)
+    frame = measurements(cell, [{"metric": "accuracy", "value": 0.25, "seed": 1, "n": 4, "prompt": "tuned"}])
+    path = write_table(frame, cell.table("01_prompt_tuning"), parameters={"steps": 3, "data": None})
+    pd.testing.assert_frame_equal(read_table(path), frame)
+    made = json.loads((cell.folder / "01_prompt_tuning.provenance.json").read_text())
+    assert made["parameters"] == {"steps": 3, "data": None}
+    assert made["packages"]["pandas"] == pd.__version__ and made["device"] and made["seconds"] >= 0
+    assert sorted(file.name for file in cell.folder.iterdir()) == [
+        "01_prompt_tuning.parquet",
+        "01_prompt_tuning.provenance.json",
+    ]
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    frame = measurements(Cell("s"), [{"metric": "m", "value": 1.0}])
+    one, two = write_table(frame, tmp_path / "one.parquet"), write_table(frame, tmp_path / "two.parquet")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "deep" / "table.parquet"
+    with atomic_write(path) as beside:
+        assert beside.suffix == ".parquet" and beside.parent == path.parent
+        beside.write_text("old")
+    assert stat.S_IMODE(path.stat().st_mode) & 0o444  # readable by others, unlike mkstemp's files
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as beside:
+        beside.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_reading_tells_a_missing_table_from_a_broken_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has not been run"):
+        read_table(tmp_path / "02_skill_neurons.parquet")
+    (tmp_path / "02_skill_neurons.parquet").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="not a readable table"):
+        read_table(tmp_path / "02_skill_neurons.parquet")
+
+
+def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
+    for model, task in (("a", "x"), ("a", "y"), ("b", "x")):
+        cell = Cell("s", model, task, tmp_path)
+        write_table(measurements(cell, [{"metric": "accuracy", "value": 0.5}]), cell.table("01"))
+    write_table(
+        measurements(Cell("s", "a", root=tmp_path), [{"metric": "m", "value": 1.0}]),
+        Cell("s", "a", root=tmp_path).table("05"),
+    )
+    frame = read_tables(tmp_path, "s", "01")
+    assert list(zip(frame["model"], frame["task"], strict=True)) == [("a", "x"), ("a", "y"), ("b", "x")]
+    assert tuple(frame.columns) == COLUMNS
+    assert read_tables(tmp_path, "s", "01", models=["b"], tasks=["x"])["model"].tolist() == ["b"]
+    assert len(read_tables(tmp_path, "s", "05")) == 1
+    with pytest.raises(FileNotFoundError, match="Run the study first"):
+        read_tables(tmp_path, "s", "09")
