@@ -17,7 +17,7 @@ Values = Sequence[float] | NDArray[np.floating]
 
 
 def wilson(correct: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of the share `correct / n`. Raises ValueError unless `correct` is a count out of n."""
+    """Wilson score interval of the share `correct / n`. Raises ValueError for what is no count of n."""
     if n < 1 or not 0 <= correct <= n or correct != int(correct):
         raise ValueError(
             f"wilson: {correct} correct of {n}; expected a whole number between 0 and n, and n at least 1."

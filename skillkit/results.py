@@ -6,8 +6,8 @@
                                   /prompts/seed-0.safetensors        a tuned prompt
                                   /scores/seed-0.safetensors         its neurons' scores
 
-A notebook that looks at all tasks of one model leaves out the `<task>` level, one that looks at the whole study
-leaves out `<model>` too. No torch here: tables can be read and drawn without it.
+A notebook that looks at all tasks of one model leaves out the `<task>` level, one that looks at the whole
+study leaves out `<model>` too. No torch here: tables can be read and drawn without it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def slug(name: str) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a study: a model and a task, one model (`task=None`), or the whole study (`model=None`)."""
+    """One place of a study: a model and a task, one model (`task=None`), or the study (`model=None`)."""
 
     study: str
     model: str | None = None
@@ -85,8 +85,8 @@ def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -
     """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
 
     Each row has at least `metric` and `value`; `seed`, `n` (examples behind the value), `low` and `high` (its
-    interval) are missing values where a row does not give them. `study`, `model` and `task` come from the cell
-    unless a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
+    interval) are missing where a row does not give them. `study`, `model` and `task` come from the cell unless
+    a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
     """
     frame = pd.DataFrame(rows) if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     missing = [name for name in ("metric", "value") if name not in frame.columns]
@@ -191,7 +191,7 @@ def read_tables(
 
 
 def provenance(parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What made a table: parameters, versions, commit, machine, device, seconds since this module was loaded."""
+    """What made a table: parameters, versions, commit, machine, device, seconds since this module loaded."""
     return {
         "parameters": dict(parameters or {}),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
