@@ -85,7 +85,7 @@ def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -
     """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
 
     Each row has at least `metric` and `value`; `seed`, `n` (examples behind the value), `low` and `high` (its
-    interval) are missing where a row does not give them. `study`, `model` and `task` come from the cell unless
+    interval) are missing where a row does not give them. `study`, `model`, `task` come from the cell unless
     a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
     """
     frame = pd.DataFrame(rows) if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
