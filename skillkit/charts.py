@@ -124,7 +124,7 @@ def png(chart: Figure | dict[str, Any], scale: float = 1.5) -> bytes:
 
 
 def _smaller(picture: bytes) -> bytes:
-    """The same PNG, its pixels packed harder: vl-convert packs for speed and leaves them four times as large."""
+    """The same PNG, packed harder: vl-convert packs for speed and leaves files four times as large."""
     head, pixels, tail, at = picture[:8], b"", b"", 8
     while at < len(picture):
         length, kind = struct.unpack(">I4s", picture[at : at + 8])
