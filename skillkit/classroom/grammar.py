@@ -146,7 +146,7 @@ class Example:
 def sentence(text: str) -> str:
     """Tidy a filled-in template: single spaces, `an` before a vowel, no space before punctuation, a full stop."""
     text = re.sub(r"\s+", " ", text).strip()
-    text = re.sub(r"\s+([.,?!])", r"\1", text)
+    text = re.sub(r"\s+([.,?!:])", r"\1", text)
     text = re.sub(r"\ban? (?=[a-z])", "a ", text)
     text = re.sub(r"\ba (?=(?!uni|use|one)[aeiou]|hour)", "an ", text)
     return text if text[-1] in ".?!" else text + "."

@@ -200,19 +200,20 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
         word = getattr(event, detail) or picker.word(pool)
         with_detail, without = {detail: word}, {detail: ""}
         if relation == "drop":
-            return Pair(replace(event, **with_detail), replace(target, **without), word, general)
-        return Pair(replace(event, **without), replace(target, **with_detail), word, general)
+            return Pair(replace(event, **with_detail), replace(target, **without), word.split()[-1], general)
+        return Pair(replace(event, **without), replace(target, **with_detail), word.split()[-1], general)
     if relation == "passive":
-        return Pair(event, replace(target, passive=not event.passive), verb.base, general)
+        return Pair(event, replace(target, passive=not event.passive), verb.form(world.progressive), general)
     if relation == "roles":
         swapped = replace(event, agent=thing, thing=agent, passive=draw.chance(0.5))
-        return Pair(event, swapped, verb.base)
+        return Pair(event, swapped, verb.form(world.progressive))
     if relation == "other_act":
         return _other_act(picker, world, event, target, general)
     if relation == "not":
-        return Pair(event, replace(target, negated=True, passive=False), verb.base, general)
+        return Pair(event, replace(target, negated=True, passive=False), verb.form(world.progressive), general)
     if relation == "opposite":
-        return Pair(event, replace(target, verb=OPPOSITES[verb.anti]), verb.anti, general)
+        anti = OPPOSITES[verb.anti]
+        return Pair(event, replace(target, verb=anti), anti.form(world.progressive), general)
     if relation == "nobody":
         return Pair(event, replace(target, nobody=True, place=place if draw.chance(0.7) else ""), "nobody")
     raise ValueError(f"no rule for the relation {relation!r}")
@@ -226,7 +227,7 @@ def _other_act(picker: Picker, world: World, event: Event, target: Event, genera
         verb = picker.draw.choice(world.acts[group])
     else:
         thing, verb = "", picker.draw.choice([verb for verb in world.alone if verb != event.verb])
-    return Pair(event, replace(target, verb=verb, thing=thing), verb.base, general)
+    return Pair(event, replace(target, verb=verb, thing=thing), verb.form(world.progressive), general)
 
 
 def _state_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:

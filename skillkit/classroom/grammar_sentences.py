@@ -94,7 +94,7 @@ def _determiner(picker: Picker, right: bool) -> Body:
     thing = picker.word(THINGS).split("/")[plural]
     word = picker.word(DETERMINERS).split("/")[plural if right else 1 - plural]
     subject = picker.word(NOUNS).split("/")[picker.draw.below(2)]
-    return f"the {subject} {picker.word(TRANSITIVE).split('/')[2]} {word} {thing}", word, {"plural": plural}
+    return f"the {subject} {picker.word(TRANSITIVE).split('/')[1]} {word} {thing}", word, {"plural": plural}
 
 
 def _reflexive(picker: Picker, right: bool) -> Body:
@@ -118,7 +118,7 @@ def _auxiliary(picker: Picker, right: bool) -> Body:
     plural = int(picker.draw.chance(0.5))
     noun = picker.word(NOUNS).split("/")[plural]
     thing = picker.word(THINGS).split("/")[picker.draw.below(2)]
-    base, _, past = picker.word(TRANSITIVE).split("/")
+    base, past = picker.word(TRANSITIVE).split("/")
     helper = picker.draw.choice((*HELPERS.seen, ""))
     verb = (base if right else past) if helper else (past if right else f"{INFINITIVE} {base}")
     return f"the {noun} {helper} {verb} the {thing}", verb.split()[-1], {"plural": plural}
@@ -138,7 +138,7 @@ def _case(picker: Picker, right: bool) -> Body:
 def _plain(picker: Picker) -> tuple[list[str], int]:
     plural = int(picker.draw.chance(0.5))
     noun = picker.word(NOUNS).split("/")[plural]
-    past = picker.word(TRANSITIVE).split("/")[2]
+    past = picker.word(TRANSITIVE).split("/")[1]
     thing = picker.word(THINGS).split("/")[picker.draw.below(2)]
     return ["the", picker.word(STATES), noun, past, "the", picker.word(STATES), thing], plural
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .grammar import Pool, phrases, words
+from .grammar import Pool, phrases
 
 
 @dataclass(frozen=True)
@@ -85,4 +85,3 @@ RECOVERED = phrases(
     "i am not ill | i never broke my arm | i have no fever | i am not in hospital | my leg does not hurt",
     "i am not injured | i do not feel dizzy",
 )
-EXCUSE_LABELS = words("invalid valid")

@@ -17,6 +17,10 @@ class Verb:
     participle: str
     anti: str = ""
 
+    def form(self, progressive: bool) -> str:
+        """The form that names the act in a world: "riding" or "washed"."""
+        return self.ing if progressive else self.past
+
 
 def verbs(table: str) -> tuple[Verb, ...]:
     """Verbs from lines of `base ing past participle [anti]`."""
@@ -138,4 +142,5 @@ TIMES = phrases("this morning | on {day} | at night | in the {season} | in {mont
 #: {event} is "a boy is riding a bicycle"; the forms differ in wrapping only and never in truth.
 PREMISE_FORMS = phrases("{event} | {time}, {event} | {event} {time} | we can see that {event} | {remark}, and {event}", "look, {event}")
 HYPOTHESIS_FORMS = phrases("{event} | it is true that {event} | in this scene {event}", "one can say that {event}")
-INFERENCE_LABELS = words("yes maybe no")
+#: The words of events and states that stand in no list.
+FUNCTION_WORDS = words("a an the is was being by not did nobody")

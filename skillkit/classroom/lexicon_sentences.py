@@ -1,4 +1,6 @@
-"""Words of the acceptability task. Nouns are singular/plural, verbs base/third person/past."""
+"""Words of the acceptability task. Nouns are singular/plural, intransitive verbs base/third person/past,
+transitive ones base/past.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,8 @@ INTRANSITIVE = words(
     "whisper/whispers/whispered",
 )
 TRANSITIVE = words(
-    "like/likes/liked see/sees/saw paint/paints/painted sell/sells/sold open/opens/opened move/moves/moved"
-    " clean/cleans/cleaned",
-    "describe/describes/described",
+    "like/liked see/saw paint/painted sell/sold open/opened move/moved clean/cleaned",
+    "describe/described",
 )
 HABITS = phrases("every day | every {day} | in the {season}", "most mornings")
 PAST_TIMES = phrases("yesterday | last {day} | last {season}", "an hour ago")
@@ -40,4 +41,3 @@ CASE_VERBS = words("saw liked praised blamed")
 HELPERS = phrases("did not | will | can")
 FUTURE, INFINITIVE = "will", "to"
 CARRIERS = phrases("{body} | {body} | i think that {body} | we all know that {body}", "my {relative} said that {body}")
-ACCEPT_LABELS = words("wrong right")

@@ -1,6 +1,7 @@
-"""Unlabelled text from the same grammars, for pretraining, and the vocabulary of everything bundled.
+"""Unlabelled text from the same grammars, for pretraining.
 
-`corpus_documents(seed)` yields `Document`s without end, in a fixed order for a seed:
+`corpus_documents(seed)` yields `Document`s without end, in a fixed order for a seed, and `draw_document(draw)`
+draws the next one of a stream of choices:
 - `texts`: one text, or the two texts of a pair, spelled as in the tasks (lowercase, ordinary punctuation);
 - `kind`: the clean task whose grammar drew it ("film_sentiment", …, "question_paraphrase"), or "remark" for plain lines;
 - `factors`: the same factors as the task columns (without the prefix `factor_`);
@@ -18,19 +19,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import (
-    lexicon_attacks,
-    lexicon_chores,
-    lexicon_common,
-    lexicon_questions,
-    lexicon_reviews,
-    lexicon_scenes,
-    lexicon_sentences,
-    lexicon_topics,
-)
-from .grammar import Draw, Picker, Pool, Template, bucket, sentence, tokens
+from .grammar import Draw, Picker, bucket, sentence
 from .grammar_reviews import remark
-from .lexicon_attacks import CORPUS_LINES, reworded
+from .lexicon_attacks import (
+    ASIDES,
+    BAD_ASIDES,
+    CORPUS_FRAMES,
+    GOOD_ASIDES,
+    TAUTOLOGIES,
+    reworded,
+)
+from .lexicon_common import DAYS
 from .tasks import TASKS
 
 #: Share of each kind of document; pairs are harder and therefore more frequent.
@@ -39,15 +38,15 @@ SHARES: dict[str, float] = {
     "food_sentiment": 0.09,
     "gadget_sentiment": 0.09,
     "daily_topic": 0.08,
-    "park_entailment": 0.17,
-    "home_inference": 0.17,
+    "park_entailment": 0.16,
+    "home_inference": 0.16,
     "question_paraphrase": 0.14,
     "sentence_acceptability": 0.08,
     "chore_excuse": 0.07,
-    "remark": 0.02,
+    "remark": 0.04,
 }
 #: Chance that a word with a synonym is replaced by it.
-REWORD = 0.1
+REWORD = 0.15
 
 
 @dataclass(frozen=True)
@@ -63,62 +62,38 @@ class Document:
 def corpus_documents(seed: int = 0, kinds: tuple[str, ...] | None = None) -> Iterator[Document]:
     """Documents without end; `kinds` restricts them to some kinds, in the same proportions."""
     draw = Draw("classroom", "corpus", seed)
+    while True:
+        yield draw_document(draw, kinds)
+
+
+def draw_document(draw: Draw, kinds: tuple[str, ...] | None = None) -> Document:
+    """The next document of a stream of choices."""
     shares = {kind: share for kind, share in SHARES.items() if kinds is None or kind in kinds}
     while True:
-        document = _draw_document(draw, draw.weighted(shares))
+        document = _any_document(draw, draw.weighted(shares))
         if bucket(document.texts) != "test":
-            yield document
+            return document
 
 
-def _draw_document(draw: Draw, kind: str) -> Document:
+def _any_document(draw: Draw, kind: str) -> Document:
     picker = Picker(draw, words=None, templates=None)
     if kind == "remark":
-        line = picker.word(CORPUS_LINES) if draw.chance(0.5) else remark(picker)
-        return Document(kind, (sentence(line),), {}, {})
+        return Document(kind, (_plain_line(picker),), {}, {})
     task = TASKS[kind]
     example = task.rule(picker, draw.below(len(task.labels)))
     texts = tuple(reworded(text, draw, REWORD)[0] for text in example.texts)
     return Document(kind, texts, example.factors, example.answers)
 
 
-def vocabulary() -> list[str]:
-    """Every word and punctuation mark that a task, a label word, an answer, an attack (typos aside) or the corpus
-    may use, sorted."""  # noqa: D205
-    modules = (
-        lexicon_attacks,
-        lexicon_chores,
-        lexicon_common,
-        lexicon_questions,
-        lexicon_reviews,
-        lexicon_scenes,
-        lexicon_sentences,
-        lexicon_topics,
-    )
-    found: set[str] = set("a an the is are not did and . , ? ! : yes no film food gadget".split())
-    found |= set("being was by nobody".split())
-    for module in modules:
-        for name, value in vars(module).items():
-            if name.isupper():
-                found |= _words_in(value)
-    for task in TASKS.values():
-        found |= set(task.label_words)
-    return sorted(found)
-
-
-def _words_in(value: object) -> set[str]:
-    """All words of the strings in a nested constant; {slots} and template names are not words."""
-    import re
-
-    if isinstance(value, str):
-        return set(tokens(re.sub(r"\{\w+\}|[/_]", " ", value)))
-    if isinstance(value, Pool):
-        return _words_in(value.all)
-    if isinstance(value, Template):
-        return _words_in((value.text, *value.negated))
-    if isinstance(value, dict):
-        return _words_in((tuple(value.keys()), tuple(value.values())))
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return set().union(*map(_words_in, value)) if value else set()
-    if hasattr(value, "__dataclass_fields__"):
-        return _words_in(tuple(vars(value).values()))
-    return set()
+def _plain_line(picker: Picker) -> str:
+    """A line that no task asks about; here the words of distractors and rewrites occur, away from any task."""
+    kind = picker.draw.below(4)
+    if kind == 0:
+        return sentence(remark(picker))
+    aside = picker.word(picker.draw.choice((ASIDES, GOOD_ASIDES, BAD_ASIDES)))
+    line = aside.format(day=picker.word(DAYS))
+    if kind == 1:
+        return sentence(line)
+    if kind == 2:
+        return sentence(f"{line} {picker.word(TAUTOLOGIES)}")
+    return sentence(picker.word(picker.draw.choice(CORPUS_FRAMES)).format(text=remark(picker)))
