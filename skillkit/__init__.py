@@ -27,7 +27,7 @@ _HOMES = {
         "random_neurons",
         "matched_neurons",
     ),
-    "similarity": ("similarity", "activated", "overlap_rate"),
+    "similarities": ("similarity", "activated", "overlap_rate"),
     "pruning": ("prune_ffn",),
     "errors": ("SkillkitError",),
 }

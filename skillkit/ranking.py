@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from skillkit.similarity import same_type
+from skillkit.similarities import same_type
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

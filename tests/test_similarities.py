@@ -6,12 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from conftest import TASK, tiny_backbone
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skillkit.similarity import (
+from skillkit.activations import record
+from skillkit.prompts import SoftPrompt
+from skillkit.similarities import (
     METRICS,
+    activated,
     layer_groups,
     overlap_rate,
     overlap_rates,
@@ -182,3 +188,37 @@ def test_layer_groups_stay_inside_a_stack():
 
 def test_same_type():
     np.testing.assert_array_equal(same_type(["a", "b", "a"]), [[1, 0, 1], [0, 1, 0], [1, 0, 1]])
+
+
+def test_activated_is_what_record_sees_at_the_answer_slot(backbone):
+    prompt = SoftPrompt.initial(backbone, 3, seed=0, method="normal")
+    active = activated(backbone, prompt)
+    assert active.shape == (len(backbone.sites), backbone.width)
+
+    empty = Dataset.from_dict({"text": [""], "label": [0]})
+    recorded = record(backbone, prompt, empty, TASK)[0]  # [sites, positions, width]
+    slot = 3 if backbone.family == "causal-lm" else 0
+    expected = recorded[:, slot] > 0  # NaN, where a site has no answer slot, is not above 0
+    assert torch.equal(active, expected)
+    assert active.any() and not active.all()
+    if backbone.family == "encoder-decoder":
+        assert not active[[site.stack == "encoder" for site in backbone.sites]].any()
+
+
+def test_activated_in_su_layout_never_sees_prompt_row_0():
+    backbone = tiny_backbone("roberta")
+    prompt = SoftPrompt.initial(backbone, 3, seed=0, method="normal")
+    other = prompt.matrix.clone()
+    other[0] = -5 * other[0]
+    same = [activated(backbone, SoftPrompt(matrix, {"layout": "su"})) for matrix in (prompt.matrix, other)]
+    assert torch.equal(*same)
+    assert not torch.equal(*[activated(backbone, SoftPrompt(matrix)) for matrix in (prompt.matrix, other)])
+
+
+def test_overlap_of_activated_neurons_takes_tensors():
+    backbone = tiny_backbone("gpt2")
+    patterns = [activated(backbone, SoftPrompt.initial(backbone, 3, seed, "normal")) for seed in range(3)]
+    rates = overlap_rates(patterns, neurons=torch.ones_like(patterns[0]))
+    assert rates.shape == (3, 3)
+    np.testing.assert_allclose(np.diag(rates), 1)
+    assert rates[0, 1] == overlap_rate(patterns[0], patterns[1])

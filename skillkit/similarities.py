@@ -15,19 +15,20 @@ about p, not 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from skillkit.prompts import SoftPrompt
-
-    from skillkit.backbones import FFNSite
+from skillkit.activations import watch
+from skillkit.backbones import Backbone, FFNSite
+from skillkit.inputs import Encoded
+from skillkit.prompts import Pass, SoftPrompt, layout_of, run
 
 Matrix = NDArray[np.float64]
-Pattern = NDArray[np.bool_]
 
 METRICS = ("E_concat", "E_average", "C_concat", "C_average")
 """The metrics that look at the prompts' embeddings alone."""
@@ -68,6 +69,30 @@ def similarities(
         "C_concat": cosines,
         "C_average": _symmetric(mean_rows @ mean_rows.T),
     }
+
+
+def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
+    """Which neurons are above 0 at the answer slot when the backbone reads the prompt and no text: bool
+    [sites, width].
+
+    Text is an empty string in the tokenizer's own form; in layout "su" what Su et al. fed: `<s>` for
+    RoBERTa, `<extra_id_0>` for T5. An encoder-decoder's answer slot is in the decoder, so its encoder's
+    neurons are all False.
+    """
+    slot = (
+        prompt.length if backbone.family == "causal-lm" else 0
+    )  # a causal model answers at the last prompt row
+    active = torch.zeros(len(backbone.sites), backbone.width, dtype=torch.bool)
+
+    def keep(site: int, activation: Tensor, current: Pass) -> None:
+        place = current.positions(backbone.sites[site].stack)[slot]
+        if place is not None:
+            active[site] = (activation[0, place] > 0).cpu()
+
+    with watch(backbone, keep):
+        for _ in run(backbone, prompt, _no_text(backbone, layout_of(prompt)), batch_size=1):
+            pass
+    return active
 
 
 def overlap_rate(first: ArrayLike, second: ArrayLike, *, neurons: ArrayLike | None = None) -> float:
@@ -142,6 +167,28 @@ def same_type(types: Sequence[str]) -> Matrix:
     """
     names = np.asarray(types)
     return cast(Matrix, (names[:, None] == names).astype(np.float64))
+
+
+def _no_text(backbone: Backbone, layout: str) -> Encoded:
+    """One example without text, for `activated`."""
+    tokenizer = backbone.tokenizer
+    if layout == "su":
+        ids = [
+            tokenizer.cls_token_id
+            if backbone.family == "masked-lm"
+            else tokenizer.convert_tokens_to_ids("<extra_id_0>")
+        ]
+    else:
+        ids = list(tokenizer("")["input_ids"])  # type: ignore[arg-type]
+    types = [[0] * len(ids)] if getattr(backbone.model.config, "type_vocab_size", 0) > 1 else None
+    return Encoded(
+        [ids],  # type: ignore[list-item]
+        types,
+        torch.zeros(1, dtype=torch.long),
+        layout,
+        pad=int(tokenizer.pad_token_id or 0),  # type: ignore[call-overload]
+        pad_left=backbone.family == "causal-lm",
+    )
 
 
 def _stack(prompts: Sequence[Any]) -> Matrix:
