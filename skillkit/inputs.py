@@ -154,9 +154,11 @@ def _standard(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, _Ids
     columns = [list(column) for column in zip(*texts, strict=True)]
     if backbone.family == "causal-lm":  # these tokenizers have no form for pairs
         columns = [["\n".join(pair) for pair in texts]]
-    encoded = backbone.tokenizer(*columns, truncation=True, max_length=backbone.max_text_tokens)
     has_types = getattr(backbone.model.config, "type_vocab_size", 0) > 1
-    return encoded["input_ids"], encoded.get("token_type_ids") if has_types else None  # type: ignore[return-value]
+    encoded = backbone.tokenizer(
+        *columns, truncation=True, max_length=backbone.max_text_tokens, return_token_type_ids=has_types
+    )
+    return encoded["input_ids"], encoded["token_type_ids"] if has_types else None  # type: ignore[return-value]
 
 
 def _wang(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
