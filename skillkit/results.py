@@ -38,8 +38,11 @@ _STARTED = time.perf_counter()
 
 
 def slug(name: str) -> str:
-    """A model's name as one folder name: `google/t5-v1_1-base` is kept in `google--t5-v1_1-base`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip("/")) or "unnamed"
+    """A model's name as one folder name: `google/t5-v1_1-base` is kept in `google--t5-v1_1-base`.
+
+    Braces stay, so that a pattern such as `{model}` does.
+    """
+    return re.sub(r"[^A-Za-z0-9._{}-]+", "--", name.strip("/")) or "unnamed"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+# The whole study on one page: which notebook, for which model and task, feeds which.
+#
+#     skillkit run classroom                          the friendly way: progress, time left, a summary of what failed
+#     snakemake --cores 2 --config study=classroom    the same, bare
+#
+# Which notebooks there are, and what each reads and writes, stands in skillkit/notebooks.py; the models, tasks, seeds and
+# budget in studies/<name>.yaml. A page runs again when its notebook, a file of the package that it uses, its parameters
+# or a result that it reads has changed, and then alone with what depends on it.
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from skillkit.engine import report_failures
+from skillkit.sources import sources
+from skillkit.studies import load_study
+
+study = load_study(config.get("study", "classroom"))
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs use this environment
+
+
+rule all:
+    localrule: True
+    input:
+        [page.table for page in study.pages],
+
+
+wildcard_constraints:
+    model="[^/]+",
+    task="[^/]+",
+
+
+# One rule for each notebook, for every {model} and {task} that its scope asks for. The executed copy is a `log`, because
+# logs survive a failure and outputs do not.
+for row in study.rows:
+
+    rule:
+        name:
+            row.name
+        input:
+            notebook=study.source(row),
+            sources=sources(study.source(row)),
+            results=lambda wildcards, row=row: study.inputs(study.page(row, *wildcards)),
+        output:
+            study.outputs(study.pattern(row)),
+        log:
+            study.pattern(row).executed,
+        params:
+            parameters=lambda wildcards, row=row: json.dumps(study.parameters(study.page(row, *wildcards))),
+        shell:
+            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q} --expect {output:q}"
+
+
+onerror:
+    report_failures(study)

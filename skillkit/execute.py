@@ -1,0 +1,86 @@
+"""Run one notebook by papermill, and keep what went wrong where a reader finds it.
+
+The executed notebook is always kept, with the error in it if there was one. Beside it then lies
+`<notebook>.error.json`: which page, what error, which command runs it again. This is the one command that
+the Snakefile calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skillkit.results import atomic_write
+
+QUIET = {
+    "TQDM_DISABLE": "1",  # progress bars would fill the page
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "JUPYTER_PLATFORM_DIRS": "1",
+}
+
+
+def execute(
+    notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
+) -> bool:
+    """Run `notebook` into `executed`; True when it came to its end and wrote the `expected` files."""
+    import papermill
+
+    error_file = executed.with_suffix(".error.json")
+    error_file.unlink(missing_ok=True)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    began = time.perf_counter()
+    error: dict[str, str] | None = None
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed),
+            dict(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+        )
+    except papermill.PapermillExecutionError as failure:
+        error = {"error": failure.ename, "message": failure.evalue, "cell": str(failure.exec_count or "")}
+    except Exception as failure:  # the kernel died (most often: out of memory), or did not start
+        text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
+        error = {"error": type(failure).__name__, "message": text, "cell": ""}
+    _note(executed, seconds=time.perf_counter() - began)
+    missing = [str(path) for path in expected if not path.is_file()]
+    if error is None and missing:
+        text = f"it ran to its end, but did not write {', '.join(missing)}"
+        error = {"error": "MissingResult", "message": text, "cell": ""}
+    if error is None:
+        return True
+    with atomic_write(error_file) as beside:
+        beside.write_text(
+            json.dumps({"notebook": notebook.stem, "parameters": dict(parameters), **error}, indent=1) + "\n"
+        )
+    print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
+    return False
+
+
+def _note(executed: Path, seconds: float) -> None:
+    """Write run time and peak memory into the executed notebook, for the book's status page."""
+    try:
+        content = json.loads(executed.read_text())
+    except (OSError, ValueError):
+        return
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    content["metadata"]["skillkit"] = {
+        "seconds": round(seconds, 1),
+        "peak_bytes": peak,
+        "finished": time.time(),
+    }
+    with atomic_write(executed) as beside:
+        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,336 @@
+"""A study: models × tasks × seeds × budget, and the notebooks to run over them; read from
+`studies/<name>.yaml`.
+
+    title: The classroom study
+    models: [mini-roberta, mini-t5]        # or name: {steps: 300}, to give one model its own budget
+    tasks: [film, news]                    # likewise
+    seeds: [0, 1]
+    budget: {length: 16, steps: 150}       # parameters of the notebooks, for all models and tasks
+    notebooks: [01_prompt_tuning, …]       # or name: {…}, parameters for that notebook alone
+
+A *page* is one notebook for one place of the study: a model and a task, a model, or the whole study. Where
+the same parameter is given more than once, the more special one holds: budget < model < task < notebook.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from skillkit.errors import SkillkitError, unknown
+from skillkit.notebooks import NOTEBOOKS, Notebook, find_notebook, notebook_parameters
+from skillkit.results import Cell, slug
+from skillkit.tasks import get_task
+
+BUNDLED_MODELS = ("mini-roberta", "mini-t5", "minilm")
+"""Models that come with the package or its requirements; all others are Hub ids or local folders."""
+
+HUB_MODELS = (
+    *("roberta-base", "roberta-large", "distilroberta-base", "bert-base-uncased", "bert-base-cased"),
+    *("bert-large-uncased", "t5-small", "t5-base", "t5-large", "gpt2", "gpt2-medium", "distilgpt2"),
+)
+"""Hub ids without an owner; others are written `owner/name`."""
+
+BUDGET = ("length", "steps", "batch_size", "learning_rate", "evaluate_every", "limit", "device")
+_KEYS = ("title", "description", "models", "tasks", "seeds", "data", "budget", "notebooks")
+_FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
+
+BUNDLED_FOLDER = Path(__file__).parent / "classroom" / "models"
+DATA_VARIABLE = "$SKILLKIT_DATA"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook for one place of a study."""
+
+    notebook: Notebook
+    cell: Cell
+
+    @property
+    def table(self) -> Path:
+        """The table it writes."""
+        return self.cell.table(self.notebook.name)
+
+    @property
+    def executed(self) -> Path:
+        """The executed notebook."""
+        return self.cell.notebook(self.notebook.name)
+
+    @property
+    def error(self) -> Path:
+        """What went wrong, if something did."""
+        return self.executed.with_suffix(".error.json")
+
+    def __str__(self) -> str:
+        """Such as `02_skill_neurons mini-t5 film`."""
+        return " ".join(filter(None, (self.notebook.name, self.cell.model, self.cell.task)))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study. `models`, `tasks` and `notebooks` map names to their own parameters, usually none."""
+
+    name: str
+    models: Mapping[str, Mapping[str, Any]]
+    tasks: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+    notebooks: Mapping[str, Mapping[str, Any]]
+    budget: Mapping[str, Any]
+    data: str | None = None
+    title: str = ""
+    description: str = ""
+    project: Path = Path(".")
+    results: str = "results"
+
+    @cached_property
+    def rows(self) -> tuple[Notebook, ...]:
+        """The notebooks that this study runs, by number: those that it lists and that have a file."""
+        return tuple(
+            row
+            for row in NOTEBOOKS.values()
+            if row.name in self.notebooks and self.source(row).is_file() and self._fits(row)
+        )
+
+    def source(self, notebook: Notebook) -> Path:
+        """The notebook's file, not executed."""
+        return self.project / "notebooks" / f"{notebook.name}.ipynb"
+
+    @cached_property
+    def pages(self) -> tuple[Page, ...]:
+        """Every page, in the order in which a reader would want them made."""
+        return tuple(Page(row, cell) for row in self.rows for cell in self._places(row))
+
+    def pattern(self, notebook: Notebook) -> Page:
+        """The page of a notebook with `{model}` and `{task}` in place of names, for the Snakefile."""
+        model = "{model}" if notebook.scope != "study" else None
+        return Page(
+            notebook, Cell(self.name, model, "{task}" if notebook.scope == "cell" else None, self.results)
+        )
+
+    def inputs(self, page: Page) -> list[Path]:
+        """The files that a page reads: results of other pages, and the weights of bundled models."""
+        results = [
+            path
+            for other in self.pages
+            if other.notebook.name in page.notebook.reads and _within(other.cell, page.cell)
+            for path in self.outputs(other)
+        ]
+        models = [page.cell.model] if page.cell.model else self.models
+        weights = [
+            path for model in models for path in sorted((BUNDLED_FOLDER / model).glob("*.safetensors"))
+        ]
+        return [*results, *weights]
+
+    def outputs(self, page: Page) -> list[Path]:
+        """The result files that a page writes: its table, and a file per seed for prompts and scores."""
+        cell, row = page.cell, page.notebook
+        prompts = [cell.prompt(seed) for seed in self.seeds] if row.prompts else []
+        scores = [cell.scores(seed) for seed in self.seeds] if row.scores else []
+        return [page.table, *prompts, *scores]
+
+    def parameters(self, page: Page) -> dict[str, Any]:
+        """The values that a page's notebook runs with: of all that the study gives, those it declares."""
+        model, task, row = page.cell.model, page.cell.task, page.notebook
+        given: dict[str, Any] = {
+            "study": self.name,
+            "model": model,
+            "task": task,
+            "models": list(self.models),
+            "tasks": list(self.tasks),
+            "seeds": list(self.seeds),
+            "data": None
+            if self.data == DATA_VARIABLE
+            else self.data,  # load_task looks at the variable itself
+            "results": self.results,
+            **self.budget,
+            **self.models.get(model or "", {}),
+            **self.tasks.get(task or "", {}),
+            **self.notebooks.get(row.name, {}),
+        }
+        declared = notebook_parameters(self.source(row))
+        return {name: value for name, value in given.items() if name in declared}
+
+    def page(self, notebook: Notebook, model: str | None = None, task: str | None = None) -> Page:
+        """The page of a notebook for a place, given by names or by the folder names made from them.
+
+        Raises SkillkitError when the study has no such page.
+        """
+        model = next((name for name in self.models if model and slug(name) == slug(model)), model)
+        for page in self.pages:
+            if page.notebook == notebook and (page.cell.model, page.cell.task) == (model, task):
+                return page
+        wanted = " ".join(filter(None, (notebook.name, model, task)))
+        raise unknown(
+            "page",
+            wanted,
+            map(str, (p for p in self.pages if p.notebook == notebook)),
+            f"Study: {self.name}.",
+        )
+
+    def check_data(self) -> None:
+        """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
+        if self.data in (None, ""):
+            return
+        folder = Path(os.environ.get("SKILLKIT_DATA", "") if self.data == DATA_VARIABLE else str(self.data))
+        if folder == Path("") or not folder.is_dir():
+            where = (
+                "SKILLKIT_DATA is not set to a folder"
+                if self.data == DATA_VARIABLE
+                else f"there is no folder {folder}"
+            )
+            raise SkillkitError(
+                f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
+                "Set it: export SKILLKIT_DATA=/path/to/tasks, one folder per task (train.parquet, test.parquet)."
+            )
+        missing = [task for task in self.tasks if not (folder / task).is_dir()]
+        if missing:
+            raise SkillkitError(
+                f"{folder} has no folder for {', '.join(missing)}, which study {self.name!r} uses. "
+                "Add the data, or take the tasks out of the study."
+            )
+
+    def _fits(self, row: Notebook) -> bool:
+        return row.needs != "reference" or Path(os.environ.get("SKILLKIT_REFERENCE", "/nowhere")).is_dir()
+
+    def _places(self, row: Notebook) -> Iterator[Cell]:
+        """Where a notebook runs: its scope's places, less the tasks that it does not suit."""
+        models = list(self.models) if row.scope != "study" else [None]
+        tasks = [task for task in self.tasks if _suits(row, task)] if row.scope == "cell" else [None]
+        for model in models:
+            for task in tasks:
+                yield Cell(self.name, model, task, self.results)
+
+
+def _suits(row: Notebook, task: str) -> bool:
+    if row.needs == "twin":
+        return get_task(task).twin is not None
+    if row.needs == "factors":
+        from skillkit.classroom import TASKS
+
+        return task in TASKS
+    return True
+
+
+def _within(inner: Cell, outer: Cell) -> bool:
+    return all(
+        wide is None or narrow == wide
+        for narrow, wide in ((inner.model, outer.model), (inner.task, outer.task))
+    )
+
+
+def load_study(name: str | Path, project: str | Path = ".", results: str = "results") -> Study:
+    """Read and check a study, by its name in `studies/` or by the path of its file.
+
+    Raises FileNotFoundError when there is none, SkillkitError (with the nearest known name) when something
+    in it is wrong.
+    """
+    project = Path(project)
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else project / "studies" / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown(
+            "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
+        )
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise SkillkitError(f"{path} is not valid YAML: {error}") from error
+    return replace(make_study(path.stem, content, path), project=project, results=results)
+
+
+def study_names(project: str | Path = ".") -> list[str]:
+    """The names of all studies in the project, the default one first."""
+    names = sorted(path.stem for path in (Path(project) / "studies").glob("*.yaml"))
+    return sorted(names, key=lambda name: name != "classroom")
+
+
+def make_study(name: str, content: Any, path: Path) -> Study:
+    """A study from the content of its file; `path` is only used in messages."""
+    fail = _failure(path)
+    if not isinstance(content, Mapping):
+        raise fail("expected a mapping with the keys models, tasks, seeds and notebooks")
+    for key in content:
+        if key not in _KEYS:
+            raise _in_file(path, unknown("key", str(key), _KEYS))
+    missing = [key for key in ("models", "tasks", "seeds", "notebooks") if not content.get(key)]
+    if missing:
+        raise fail(f"{', '.join(missing)} missing or empty")
+    seeds = content["seeds"]
+    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise fail(f"seeds: expected a list of whole numbers such as [0, 1], not {seeds!r}")
+    if len(set(seeds)) < len(seeds):
+        raise fail(f"seeds: {seeds!r} names a seed twice")
+    budget = content.get("budget") or {}
+    _check_parameters(path, "budget", budget, BUDGET)
+    return Study(
+        name=name,
+        models=_named(path, "models", content["models"], _check_model, BUDGET),
+        tasks=_named(path, "tasks", content["tasks"], _check_task, BUDGET),
+        seeds=tuple(seeds),
+        notebooks=_named(
+            path, "notebooks", content["notebooks"], lambda name: find_notebook(name).name, None
+        ),
+        budget=budget,
+        data=content.get("data"),
+        title=content.get("title") or name.capitalize(),
+        description=content.get("description") or "",
+    )
+
+
+def _named(
+    path: Path, key: str, given: Any, check: Callable[[str], str], allowed: Iterable[str] | None
+) -> dict[str, dict[str, Any]]:
+    """A list of names, or a mapping from names to parameters, as a checked mapping."""
+    if isinstance(given, list):
+        given = dict.fromkeys(given)
+    if not isinstance(given, Mapping):
+        raise _failure(path)(f"{key}: expected a list of names, not {given!r}")
+    checked = {}
+    for name, parameters in given.items():
+        try:
+            full = check(str(name))
+        except SkillkitError as error:
+            raise _in_file(path, error) from error
+        _check_parameters(path, f"{key}: {name}", parameters or {}, allowed)
+        checked[full] = dict(parameters or {})
+    return checked
+
+
+def _check_parameters(path: Path, where: str, given: Any, allowed: Iterable[str] | None) -> None:
+    if not isinstance(given, Mapping):
+        raise _failure(path)(f"{where}: expected parameters such as {{steps: 300}}, not {given!r}")
+    for name, value in given.items():
+        if name in _FROM_STUDY or (allowed is not None and name not in allowed):
+            raise _in_file(
+                path, unknown("parameter", str(name), allowed or (), f"It stands under {where!r}.")
+            )
+        if name in ("length", "steps", "batch_size", "evaluate_every") and (
+            type(value) is not int or value < 1
+        ):
+            raise _failure(path)(f"{where}: {name} is {value!r}; expected a whole number above 0")
+        if name == "learning_rate" and (not isinstance(value, int | float) or value <= 0):
+            hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
+            raise _failure(path)(f"{where}: learning_rate is {value!r}; expected a number above 0{hint}")
+
+
+def _check_model(name: str) -> str:
+    if name in BUNDLED_MODELS or name in HUB_MODELS or "/" in name or Path(name).is_dir():
+        return name
+    raise unknown("model", name, (*BUNDLED_MODELS, *HUB_MODELS), "Other Hub models are written owner/name.")
+
+
+def _check_task(name: str) -> str:
+    return get_task(name).name
+
+
+def _failure(path: Path) -> Callable[[str], SkillkitError]:
+    return lambda text: SkillkitError(f"{path}: {text}.")
+
+
+def _in_file(path: Path, error: SkillkitError) -> SkillkitError:
+    return SkillkitError(f"{path}: {error}")

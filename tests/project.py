@@ -1,0 +1,90 @@
+"""A throwaway project in a temporary folder: the real Snakefile, small notebooks that need no model, one small study."""
+
+import json
+import shutil
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+PARAMETERS = "\n".join(
+    f"{name} = {value!r}"
+    for name, value in {
+        "study": "tiny",
+        "model": "mini-t5",
+        "task": "sst2",
+        "seeds": [0],
+        "results": "results",
+        "steps": 10,
+    }.items()
+)
+
+TUNING = """
+from skillkit.results import Cell, atomic_write, measurements, write_table
+cell = Cell(study, model, task, results)
+for seed in seeds:
+    with atomic_write(cell.prompt(seed)) as path:
+        path.write_text(f"{model} {task} {seed}")
+write_table(measurements(cell, [{"metric": "accuracy", "value": steps / 100}]), cell.table("01_prompt_tuning"))
+"""
+NEURONS = """
+from skillkit.results import Cell, atomic_write, measurements, write_table
+cell = Cell(study, model, task, results)
+for seed in seeds:
+    with atomic_write(cell.scores(seed)) as path:
+        path.write_text(cell.prompt(seed).read_text())
+write_table(measurements(cell, [{"metric": "predictivity", "value": 0.9}]), cell.table("02_skill_neurons"))
+"""
+COMPARISON = """
+from skillkit.results import Cell, read_tables, write_table
+from skillkit import charts
+table = read_tables(results, study, "01_prompt_tuning")
+write_table(table, Cell(study, root=results).table("10_comparison"))
+"""
+
+
+def notebook(code: str, title: str = "A page", parameters: str = PARAMETERS) -> str:
+    """The text of a notebook: a title, the parameters, then one cell of code."""
+
+    def cell(kind, source, tags=()):
+        extra = {"outputs": [], "execution_count": None} if kind == "code" else {}
+        return {
+            "cell_type": kind,
+            "metadata": {"tags": list(tags)},
+            "source": source.strip(),
+            "id": f"c{len(source)}",
+            **extra,
+        }
+
+    cells = [
+        cell("markdown", f"# {title}"),
+        cell("code", parameters, ["parameters", "remove-cell"]),
+        cell("code", code),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+
+def make_project(folder: Path, **changes) -> Path:
+    """Fill `folder` with a project of three notebooks over two models and two tasks; `changes` go to its study."""
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "notebooks").mkdir()
+    for name, code in (
+        ("01_prompt_tuning", TUNING),
+        ("02_skill_neurons", NEURONS),
+        ("10_comparison", COMPARISON),
+    ):
+        (folder / "notebooks" / f"{name}.ipynb").write_text(notebook(code, name))
+    study = {
+        "title": "Tiny study",
+        "models": ["mini-roberta", "mini-t5"],
+        "tasks": ["sst2", "imdb"],
+        "seeds": [0],
+        "budget": {"steps": 20},
+        "notebooks": ["01_prompt_tuning", "02_skill_neurons", "10_comparison"],
+        **changes,
+    }
+    (folder / "studies").mkdir()
+    (folder / "studies" / "tiny.yaml").write_text(yaml.safe_dump(study))
+    return folder
