@@ -204,30 +204,17 @@ def chance_test(examples: pd.DataFrame, classes: int, *, seed: int = 0) -> pd.Da
     labels = examples.drop_duplicates("example")["label"]
     (row,) = [r for r in _attack_rows(examples, seed) if r["metric"] == "adversarial_accuracy_all"]
     correct = examples["adversarial_correct"]
-    single = _single(examples)
+    references = {
+        "uniform guess": 1 / classes,
+        "most frequent label": float(labels.value_counts(normalize=True).max()),
+    }
     rows = []
-    for reference, chance in (
-        ("uniform guess", 1 / classes),
-        ("most frequent label", labels.value_counts(normalize=True).max()),
-    ):
-        tests = {
-            f"p_{name}": stats.binomtest(int(correct.sum()), len(correct), chance, alternative=side).pvalue
-            if single
-            else np.nan
-            for name, side in (("below", "less"), ("above", "greater"))
-        }
-            judge(row["low"], row["high"], chance), "undecided"
-        )
-        rows.append(
-            {
-                **row,
-                "metric": "adversarial_accuracy_all",
-                "reference": reference,
-                "chance": chance,
-                **tests,
-                "verdict": judge(row["low"], row["high"], chance),
-            }
-        )
+    for reference, chance in references.items():
+        found: dict[str, Any] = {"reference": reference, "chance": chance}
+        for name, side in (("below", "less"), ("above", "greater")):
+            test = stats.binomtest(int(correct.sum()), len(correct), chance, alternative=side)
+            found[f"p_{name}"] = test.pvalue if _single(examples) else np.nan
+        rows.append({**row, **found, "verdict": judge(row["low"], row["high"], chance)})
     return pd.DataFrame(rows).drop(columns="p")
 
 
