@@ -7,9 +7,18 @@
 The grammars are in `grammar_*.py` (how a text is put together), their words and templates in `lexicon_*.py`.
 """
 
-from .tasks import TASKS, ClassroomTask, classroom_splits
 from .grammar import Draw
+from .tasks import TASKS, ClassroomTask, classroom_splits
 from .tasks_corpus import Document, corpus_documents, draw_document
 from .tasks_vocabulary import vocabulary
 
-__all__ = ["TASKS", "ClassroomTask", "Document", "Draw", "classroom_splits", "corpus_documents", "draw_document", "vocabulary"]
+__all__ = [
+    "TASKS",
+    "ClassroomTask",
+    "Document",
+    "Draw",
+    "classroom_splits",
+    "corpus_documents",
+    "draw_document",
+    "vocabulary",
+]

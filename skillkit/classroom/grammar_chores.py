@@ -47,7 +47,9 @@ def draw_excuse(picker: Picker, label: int) -> Example:
     chore = picker.word(CHORES)
     about = chore
     if reason.startswith("other"):
-        alike = [other for other in CHORES.all if set(other.needs) & set(chore.needs) or other.thing == chore.thing]
+        alike = [
+            other for other in CHORES.all if set(other.needs) & set(chore.needs) or other.thing == chore.thing
+        ]
         about = picker.word(CHORES, but=alike)
     need = draw.choice(about.needs)
     slots = {
@@ -60,7 +62,9 @@ def draw_excuse(picker: Picker, label: int) -> Example:
     excuse = picker.template(PATTERNS[reason]).format(**slots)
     slots |= {"relative": picker.word(RELATIVES), "day": draw.choice(DAYS.seen)}
     scenario = picker.template(SCENARIOS).format(chore=f"{chore.base} {chore.thing}", **slots)
-    key = need if "fault" in reason or reason == "fine" else about.thing.split()[-1] if "done" in reason else ""
+    key = (
+        need if "fault" in reason or reason == "fine" else about.thing.split()[-1] if "done" in reason else ""
+    )
     return Example(
         texts=(sentence(scenario), sentence(picker.template(OPENINGS).format(reason=excuse))),
         label=label,

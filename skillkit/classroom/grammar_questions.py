@@ -143,7 +143,14 @@ def _draw_routes(picker: Picker, label: int) -> Example:
 
 
 def _example(
-    texts: tuple[str, str], label: int, relation: str, intent: str, action: str, kind: str, key: str, picker: Picker
+    texts: tuple[str, str],
+    label: int,
+    relation: str,
+    intent: str,
+    action: str,
+    kind: str,
+    key: str,
+    picker: Picker,
 ) -> Example:
     return Example(
         texts=texts,

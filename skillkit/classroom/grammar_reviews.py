@@ -47,7 +47,7 @@ def draw_review(picker: Picker, label: int, domain_name: str) -> Example:
     """A review whose verdict is `label` (0 bad, 1 good)."""
     domain = DOMAINS[domain_name]
     wanted = 1 if label else -1
-    contrast = picker.draw.chance(0.4)
+    contrast = picker.draw.chance(0.3)
     frame = picker.template(CONTRAST_FRAMES if contrast else PLAIN_FRAMES)
     whole = picker.word(domain.wholes)
     aspect = picker.word(domain.aspects)
@@ -91,7 +91,7 @@ def draw_review(picker: Picker, label: int, domain_name: str) -> Example:
 
 def draw_clause(picker: Picker, domain: Domain, polarity: int, thing: str, but: str = "") -> Clause:
     """A clause that says something good (+1) or bad (-1) about `thing`, by a word of either sign."""
-    negated = picker.draw.chance(0.35)
+    negated = picker.draw.chance(0.25)
     sign = -polarity if negated else polarity
     part = picker.draw.weighted({"adjective": 0.7, "verb": 0.18, "noun": 0.12})
     if part == "adjective":
@@ -115,5 +115,8 @@ def remark(picker: Picker, domain: Domain | None = None) -> str:
     """A neutral clause, of the domain or general."""
     pool = domain.contexts if domain and picker.draw.chance(0.6) else REMARKS
     return picker.word(pool).format(
-        relative=picker.word(RELATIVES), day=picker.word(DAYS), month=picker.word(MONTHS), number=picker.word(NUMBERS)
+        relative=picker.word(RELATIVES),
+        day=picker.word(DAYS),
+        month=picker.word(MONTHS),
+        number=picker.word(NUMBERS),
     )

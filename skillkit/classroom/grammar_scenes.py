@@ -28,15 +28,25 @@ from dataclasses import dataclass, replace
 from .grammar import Example, Picker, sentence
 from .grammar_reviews import remark
 from .lexicon_common import DAYS, MONTHS, SEASONS
-from .lexicon_scenes import ADJECTIVES, HOME, HYPOTHESIS_FORMS, OPPOSITES, PARK, PREMISE_FORMS, TIMES, Verb, World
+from .lexicon_scenes import (
+    ADJECTIVES,
+    HOME,
+    HYPOTHESIS_FORMS,
+    OPPOSITES,
+    PARK,
+    PREMISE_FORMS,
+    TIMES,
+    Verb,
+    World,
+)
 
 TRUTHS = ("entailment", "neutral", "contradiction")
 ANSWERS = {"entailment": "yes", "neutral": "maybe", "contradiction": "no"}
 
 RELATIONS: dict[str, dict[str, float]] = {
-    "entailment": {"general": 4, "drop": 3, "passive": 1.5, "opposite_not": 2},
-    "neutral": {"particular": 3, "detail": 3, "roles": 1.5, "other_state": 2, "other_act": 2},
-    "contradiction": {"not": 3, "opposite": 4, "nobody": 1.5},
+    "entailment": {"general": 4, "drop": 3, "passive": 1.5, "opposite_not": 2.5},
+    "neutral": {"particular": 3, "detail": 3, "roles": 1.5, "other_state": 3, "other_act": 2},
+    "contradiction": {"not": 2.5, "opposite": 4.5, "nobody": 1},
 }
 KINDS: dict[str, tuple[str, ...]] = {
     "general": ("act", "alone", "between"),
@@ -143,7 +153,11 @@ def draw_pair(picker: Picker, world: World, truth: str, label: int) -> Example:
             "form": PREMISE_FORMS.all.index(form),
             **picker.flags,
         },
-        answers={"truth": ANSWERS[truth], "entailed": "yes" if truth == "entailment" else "no", "key": pair.key},
+        answers={
+            "truth": ANSWERS[truth],
+            "entailed": "yes" if truth == "entailment" else "no",
+            "key": pair.key,
+        },
         key=(pair.key,),
     )
 
@@ -185,8 +199,16 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
         verb = draw.choice(world.alone)
     adjective = picker.word(ADJECTIVES) if draw.chance(0.3) else ""
     place = picker.word(world.places) if draw.chance(0.5) else ""
-    event = Event(agent, verb, thing, adjective, place, passive=bool(thing) and draw.chance(0.12))
-    general = relation not in ("general", "particular") and draw.chance(0.3)
+    event = Event(agent, verb, thing, adjective, place, passive=bool(thing) and draw.chance(0.15))
+    if relation not in (
+        "general",
+        "particular",
+    ):  # general words decide nothing here, but must not tell either
+        if thing and draw.chance(0.25):
+            event = replace(event, thing=thing_group)
+        if draw.chance(0.25):
+            event = replace(event, agent=agent_group)
+    general = event.agent == agent and relation not in ("general", "particular") and draw.chance(0.3)
     target = replace(event, agent=agent_group) if general else event
 
     if relation in ("general", "particular"):
@@ -205,12 +227,14 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
     if relation == "passive":
         return Pair(event, replace(target, passive=not event.passive), verb.form(world.progressive), general)
     if relation == "roles":
-        swapped = replace(event, agent=thing, thing=agent, passive=draw.chance(0.5))
+        swapped = replace(event, agent=event.thing, thing=event.agent, passive=draw.chance(0.5))
         return Pair(event, swapped, verb.form(world.progressive))
     if relation == "other_act":
         return _other_act(picker, world, event, target, general)
     if relation == "not":
-        return Pair(event, replace(target, negated=True, passive=False), verb.form(world.progressive), general)
+        return Pair(
+            event, replace(target, negated=True, passive=False), verb.form(world.progressive), general
+        )
     if relation == "opposite":
         anti = OPPOSITES[verb.anti]
         return Pair(event, replace(target, verb=anti), anti.form(world.progressive), general)
@@ -222,7 +246,9 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
 def _other_act(picker: Picker, world: World, event: Event, target: Event, general: bool) -> Pair:
     """The same agent does something else to something else."""
     if event.thing:
-        group = picker.draw.choice([name for name, pool in world.objects.items() if event.thing not in pool.all])
+        group = picker.draw.choice(
+            [name for name, pool in world.objects.items() if event.thing not in pool.all]
+        )
         thing = picker.word(world.objects[group])
         verb = picker.draw.choice(world.acts[group])
     else:
@@ -235,11 +261,13 @@ def _state_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
     draw = picker.draw
     group = draw.choice(list(world.objects))
     thing = picker.word(world.objects[group])
-    pair = picker.word(world.states)
+    pair = picker.word(world.states[group])
     state, opposite = draw.shuffled(pair.split("/"))
     place = picker.word(world.places) if draw.chance(0.4) else ""
     premise = State(thing, state, place)
-    general = draw.chance(0.3)
+    if draw.chance(0.25):
+        premise = replace(premise, thing=group)
+    general = premise.thing == thing and draw.chance(0.3)
     target = replace(premise, thing=group) if general else premise
     if relation == "opposite_not":
         return Pair(premise, replace(target, state=opposite, negated=True), opposite, general)
@@ -247,5 +275,5 @@ def _state_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
         return Pair(premise, replace(target, state=opposite), opposite, general)
     if relation == "not":
         return Pair(premise, replace(target, negated=True), state, general)
-    other = draw.choice(picker.word(world.states, but=(pair,)).split("/"))
-    return Pair(premise, replace(target, state=other, negated=draw.chance(0.5)), other, general)
+    other = draw.choice(picker.word(world.states[group], but=(pair,)).split("/"))
+    return Pair(premise, replace(target, state=other, negated=draw.chance(0.6)), other, general)

@@ -52,7 +52,9 @@ def draw_sentence(picker: Picker, label: int) -> Example:
     phenomenon = picker.draw.weighted(WEIGHTS)
     body, key, extra = RULES[phenomenon](picker, bool(label))
     carrier = picker.template(CARRIERS)
-    text = sentence(carrier.format(body=body, relative=picker.word(RELATIVES) if "{relative}" in carrier else ""))
+    text = sentence(
+        carrier.format(body=body, relative=picker.word(RELATIVES) if "{relative}" in carrier else "")
+    )
     return Example(
         texts=(text,),
         label=label,
@@ -69,17 +71,27 @@ def _subject(picker: Picker) -> tuple[str, int, int]:
     if not picker.draw.chance(0.5):
         return text, plural, 0
     other = int(picker.draw.chance(0.5))
-    return f"{text} {picker.word(LINKS)} the {picker.word(THINGS).split('/')[other]}", plural, int(other != plural)
+    return (
+        f"{text} {picker.word(LINKS)} the {picker.word(THINGS).split('/')[other]}",
+        plural,
+        int(other != plural),
+    )
 
 
 def _time(picker: Picker, pool: Pool[str]) -> str:
-    return picker.word(pool).format(day=picker.draw.choice(DAYS.seen), season=picker.draw.choice(SEASONS.seen))
+    return picker.word(pool).format(
+        day=picker.draw.choice(DAYS.seen), season=picker.draw.choice(SEASONS.seen)
+    )
 
 
 def _agreement_be(picker: Picker, right: bool) -> Body:
     subject, plural, attractor = _subject(picker)
     verb = picker.word(COPULAS).split("/")[plural if right else 1 - plural]
-    return f"{subject} {verb} {picker.word(STATES)}", verb.split()[0], {"plural": plural, "attractor": attractor}
+    return (
+        f"{subject} {verb} {picker.word(STATES)}",
+        verb.split()[0],
+        {"plural": plural, "attractor": attractor},
+    )
 
 
 def _agreement_verb(picker: Picker, right: bool) -> Body:

@@ -39,16 +39,19 @@ SYNONYMS: dict[str, str] = synonym_table("""
 | washed rinsed | repaired mended | bought purchased | purchase acquire | holding grasping | lifting hoisting
 | throwing tossing | pushing shoving | picking plucking | hiding concealing | sleeping snoozing | slept dozed
 | resting relaxing | jumping leaping | chasing pursuing | watching observing | helping assisting | helped assisted
-| left departed | closed shut | moved shifted | lost misplaced
+| closed shut | moved shifted | lost misplaced
 | young youthful | happy joyful | tired weary | quiet silent | big large | small tiny | wet damp | dirty filthy
 | cold chilly | cheap inexpensive | expensive costly | heavy weighty | broken damaged | famous renowned
 | hungry starving | laptop notebook | flat apartment | doctor physician | doctors physicians | lawyer attorney
 | lawyers attorneys | teacher instructor | teachers instructors | story tale | company firm | begin commence
 | select pick | people folks | delete remove | singer vocalist | singers vocalists | guest visitor
 | guests visitors | writer author | writers authors | smile grin | smiles grins | smiled grinned
-| laugh chuckle | laughs chuckles | laughed chuckled | ill sick | lazy idle | children kids | carpet rug
+| laugh chuckle | laughs chuckles | laughed chuckled | ill sick | lazy idle | carpet rug
 | wallet purse | phone telephone | gone missing | hurts aches | hospital clinic | mail post | mailed posted
-| lawn grass | friend pal
+| lawn grass | friend pal | runner jogger | goalkeeper keeper
+| waiter server | pan skillet | dinner supper | pantry larder | team squad | match contest | guide escort
+| driver chauffeur | castle fortress | border frontier | hotel inn | professor lecturer | theory hypothesis
+| sample specimen | institute academy | lecture talk | wanted wished | boat vessel
 """)
 
 #: Lines that say nothing about any task's question. They may follow a text, a premise, a scenario or a question.

@@ -27,7 +27,7 @@ CHORES = Pool(
     seen=chores("""
         water watered | the plants | hose bucket
         walk walked | the dog | leash
-        wash washed | the dishes | sink sponge
+        wash washed | the dishes | sink
         mow mowed | the lawn | mower
         bake baked | the cake | oven
         iron ironed | the shirts | iron
@@ -36,12 +36,12 @@ CHORES = Pool(
         paint painted | the fence | brush ladder
         clean cleaned | the carpet | vacuum
         buy bought | the milk | wallet
-        wash washed | the clothes | machine
-        call called | the doctor | phone
+        dry dried | the clothes | dryer
+        call called | the office | phone
         cut cut | the bread | knife
-        feed fed | the cat | bowl
-        drive drove | the children | car
-        boil boiled | the eggs | stove pot
+        groom groomed | the horse | comb
+        row rowed | the boat | oar
+        boil boiled | the eggs | pot
         repair repaired | the bicycle | pump
     """),
     held=chores("""
@@ -59,7 +59,10 @@ SCENARIOS = phrases(
     "i promised to {chore} | everyone expects me to {chore}",
 )
 #: How the excuse begins.
-OPENINGS = phrases("no, because {reason} | i can not, because {reason} | sorry, but {reason} | no, since {reason}", "not now, {reason}")
+OPENINGS = phrases(
+    "no, because {reason} | i can not, because {reason} | sorry, but {reason} | no, since {reason}",
+    "not now, {reason}",
+)
 
 FAULTS = phrases(
     "the {need} is broken | the {need} was stolen | i lost the {need} | the {need} does not work | the {need} is gone",
@@ -70,7 +73,7 @@ FINE = phrases(
     "someone brought the {need} back",
 )
 DONE = phrases(
-    "my {relative} already {done} {thing} | i {done} {thing} yesterday | someone {done} {thing} this morning",
+    "my {relative} already {done} {thing} | i already {done} {thing} | someone {done} {thing} this morning",
     "we {done} {thing} an hour ago",
 )
 UNABLE = phrases(

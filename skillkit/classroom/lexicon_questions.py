@@ -6,18 +6,26 @@ from .grammar import Pool, phrases, words
 
 #: Two verbs that mean the same, and the things they go with.
 ACTIONS: dict[str, Pool[str]] = {
-    "fix/repair": phrases("a bicycle | a laptop | a roof | a watch | a window | an engine", "a zipper | a pump"),
+    "fix/repair": phrases(
+        "a bicycle | a laptop | a roof | a watch | a window | an engine", "a zipper | a pump"
+    ),
     "buy/purchase": phrases("a house | a car | a guitar | a camera | a ring | a tent", "a boat | a carpet"),
     "learn/study": phrases("french | chess | history | algebra | music | biology", "spanish | law"),
-    "clean/wash": phrases("a blanket | a pillow | a jacket | a kettle | a car | a window", "a rug | a curtain"),
+    "clean/wash": phrases(
+        "a blanket | a pillow | a jacket | a kettle | a car | a window", "a rug | a curtain"
+    ),
     "cook/prepare": phrases("rice | a soup | a pie | fish | pasta | a steak", "a pudding | an omelette"),
     "grow/raise": phrases("tomatoes | roses | herbs | potatoes | carrots | chickens", "lemons | rabbits"),
     "write/compose": phrases("a letter | a poem | a song | a speech | a story", "an essay | a report"),
     "delete/erase": phrases("a file | a photo | a message | an account | a video", "a folder | a password"),
     "start/begin": phrases("a blog | a company | a diary | a garden | a club", "a podcast | a farm"),
     "choose/select": phrases("a name | a doctor | a college | a lawyer | a dog", "a bank | a hotel"),
-    "improve/boost": phrases("my memory | my sleep | my english | my health | my balance", "my voice | my diet"),
-    "find/locate": phrases("a job | a flat | a dentist | a teacher | a parking place", "a babysitter | a plumber"),
+    "improve/boost": phrases(
+        "my memory | my sleep | my english | my health | my balance", "my voice | my diet"
+    ),
+    "find/locate": phrases(
+        "a job | a flat | a dentist | a teacher | a parking place", "a babysitter | a plumber"
+    ),
 }
 
 #: Ways to ask the same thing.
@@ -58,11 +66,15 @@ INTENTS: dict[str, Pool[str]] = {
 #: A detail that must be the same in two questions for them to be duplicates.
 DETAILS = {
     "city": phrases(
-        "in london | in paris | in rome | in madrid | in berlin | in tokyo | in boston", "in vienna | in lisbon"
+        "in london | in paris | in rome | in madrid | in berlin | in tokyo | in boston",
+        "in vienna | in lisbon",
     ),
-    "person": phrases("for a child | for my brother | for a beginner | for my mother | for a friend", "for my nephew"),
+    "person": phrases(
+        "for a child | for my brother | for a beginner | for my mother | for a friend", "for my nephew"
+    ),
     "limit": phrases(
-        "with little money | in one week | without help | at home | in winter | on my own", "before sunday | in summer"
+        "with little money | in one week | without help | at home | in winter | on my own",
+        "before sunday | in summer",
     ),
 }
 CITIES = words("london paris rome madrid berlin tokyo boston", "vienna lisbon")

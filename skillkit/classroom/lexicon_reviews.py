@@ -87,13 +87,17 @@ ADJECTIVE_CLAUSES = Pool(
     seen=(
         Template("was", "{thing} was {adj}", ("{thing} was not {adj}", "{thing} was far from {adj}")),
         Template("is", "{thing} is {adj}", ("{thing} is not {adj}", "{thing} is never {adj}")),
-        Template("found", "i found {thing} {adj}", ("i did not find {thing} {adj}", "i never found {thing} {adj}")),
+        Template(
+            "found", "i found {thing} {adj}", ("i did not find {thing} {adj}", "i never found {thing} {adj}")
+        ),
         Template("thought", "i thought {thing} was {adj}", ("i did not think {thing} was {adj}",)),
         Template("turned", "{thing} turned out to be {adj}", ("{thing} did not turn out to be {adj}",)),
         Template("looked", "{thing} looked {adj} to me", ("{thing} never looked {adj} to me",)),
     ),
     held=(
-        Template("seemed", "{thing} seemed {adj} from the start", ("{thing} never seemed {adj} from the start",)),
+        Template(
+            "seemed", "{thing} seemed {adj} from the start", ("{thing} never seemed {adj} from the start",)
+        ),
         Template("called", "everyone called {thing} {adj}", ("nobody called {thing} {adj}",)),
         Template("struck", "{thing} struck me as {adj}", ("{thing} did not strike me as {adj}",)),
     ),
@@ -107,10 +111,16 @@ VERB_CLAUSES = Pool(
 )
 NOUN_CLAUSES = Pool(
     seen=(
-        Template("was_noun", "{thing} was a {noun}", ("{thing} was not a {noun}", "{thing} was by no means a {noun}")),
+        Template(
+            "was_noun",
+            "{thing} was a {noun}",
+            ("{thing} was not a {noun}", "{thing} was by no means a {noun}"),
+        ),
         Template("like_noun", "{thing} felt like a {noun}", ("{thing} did not feel like a {noun}",)),
     ),
-    held=(Template("proved_noun", "{thing} proved to be a {noun}", ("{thing} did not prove to be a {noun}",)),),
+    held=(
+        Template("proved_noun", "{thing} proved to be a {noun}", ("{thing} did not prove to be a {noun}",)),
+    ),
 )
 
 #: Frames in which the main clause stands alone or beside neutral or agreeing clauses.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .grammar import Pool, phrases, words
 
@@ -23,8 +23,13 @@ class Verb:
 
 
 def verbs(table: str) -> tuple[Verb, ...]:
-    """Verbs from lines of `base ing past participle [anti]`."""
-    return tuple(Verb(*line.split()) for line in table.strip().splitlines())
+    """Verbs from lines of `base ing past participle`, or of two such verbs that are opposites, separated by `|`."""
+    found = []
+    for line in table.strip().splitlines():
+        pair = [Verb(*half.split()) for half in line.split("|")]
+        for verb, other in zip(pair, reversed(pair), strict=True):
+            found.append(replace(verb, anti=other.base) if other.base != verb.base else verb)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class World:
     alone: tuple[Verb, ...]
     between: tuple[Verb, ...]
     places: Pool[str]
-    #: (state, opposite) of the particular objects
-    states: Pool[str]
+    #: general object word -> state/opposite of such things
+    states: dict[str, Pool[str]]
 
 
 PARK = World(
@@ -62,12 +67,24 @@ PARK = World(
         "toy": words("kite doll frisbee puzzle", "yoyo"),
     },
     acts={
-        "vehicle": verbs("clean cleaning cleaned cleaned\npush pushing pushed pushed pull\nride riding rode ridden"),
-        "instrument": verbs("play playing played played\ncarry carrying carried carried\nbuy buying bought bought sell"),
-        "fruit": verbs("eat eating ate eaten\npeel peeling peeled peeled\nbuy buying bought bought sell"),
-        "flower": verbs("pick picking picked picked\nsmell smelling smelled smelled\nplant planting planted planted"),
-        "tool": verbs("hold holding held held\nlift lifting lifted lifted drop\nuse using used used"),
-        "toy": verbs("hold holding held held\nthrow throwing threw thrown catch\nhide hiding hid hidden find"),
+        "vehicle": verbs(
+            "clean cleaning cleaned cleaned\npush pushing pushed pushed | pull pulling pulled pulled\nride riding rode ridden"
+        ),
+        "instrument": verbs(
+            "play playing played played\ncarry carrying carried carried\nbuy buying bought bought | sell selling sold sold"
+        ),
+        "fruit": verbs(
+            "eat eating ate eaten\npeel peeling peeled peeled\nbuy buying bought bought | sell selling sold sold"
+        ),
+        "flower": verbs(
+            "pick picking picked picked\nsmell smelling smelled smelled\nplant planting planted planted"
+        ),
+        "tool": verbs(
+            "hold holding held held\nlift lifting lifted lifted | drop dropping dropped dropped\nuse using used used"
+        ),
+        "toy": verbs(
+            "hold holding held held\nthrow throwing threw thrown | catch catching caught caught\nhide hiding hid hidden | find finding found found"
+        ),
     },
     alone=verbs(
         "sleep sleeping slept slept\nrun running ran run\nswim swimming swam swum\nrest resting rested rested\n"
@@ -82,7 +99,14 @@ PARK = World(
         " | in the garden | on the hill",
         "beside the fountain | along the path",
     ),
-    states=words("clean/dirty new/old wet/dry big/small heavy/light cheap/expensive", "broken/intact"),
+    states={
+        "vehicle": words("clean/dirty new/old wet/dry big/small cheap/expensive", "broken/intact"),
+        "instrument": words("clean/dirty new/old big/small heavy/light cheap/expensive", "broken/intact"),
+        "fruit": words("clean/dirty wet/dry big/small heavy/light cheap/expensive", "sweet/sour"),
+        "flower": words("wet/dry big/small cheap/expensive", "fake/real"),
+        "tool": words("clean/dirty new/old wet/dry big/small heavy/light", "broken/intact"),
+        "toy": words("clean/dirty new/old wet/dry heavy/light cheap/expensive", "broken/intact"),
+    },
 )
 
 HOME = World(
@@ -102,15 +126,27 @@ HOME = World(
         "furniture": words("chair table sofa desk", "armchair"),
     },
     acts={
-        "container": verbs("open opening opened opened close\nfill filling filled filled empty\nlift lifting lifted lifted drop"),
-        "dish": verbs("wash washing washed washed\nbreak breaking broke broken repair\nfind finding found found lose"),
-        "garment": verbs("wash washing washed washed\nfind finding found found lose\nfold folding folded folded"),
-        "vegetable": verbs("cook cooking cooked cooked\ncut cutting cut cut\nbuy buying bought bought sell"),
-        "appliance": verbs("clean cleaning cleaned cleaned\nrepair repairing repaired repaired break\nopen opening opened opened close"),
-        "furniture": verbs("move moving moved moved\npaint painting painted painted\nbuy buying bought bought sell"),
+        "container": verbs(
+            "open opening opened opened | close closing closed closed\nfill filling filled filled | empty emptying emptied emptied\nlift lifting lifted lifted | drop dropping dropped dropped"
+        ),
+        "dish": verbs(
+            "wash washing washed washed\nbreak breaking broke broken | repair repairing repaired repaired\nfind finding found found | lose losing lost lost"
+        ),
+        "garment": verbs(
+            "wash washing washed washed\nfind finding found found | lose losing lost lost\nfold folding folded folded"
+        ),
+        "vegetable": verbs(
+            "cook cooking cooked cooked\ncut cutting cut cut\nbuy buying bought bought | sell selling sold sold"
+        ),
+        "appliance": verbs(
+            "clean cleaning cleaned cleaned\nrepair repairing repaired repaired | break breaking broke broken\nopen opening opened opened | close closing closed closed"
+        ),
+        "furniture": verbs(
+            "move moving moved moved\npaint painting painted painted\nbuy buying bought bought | sell selling sold sold"
+        ),
     },
     alone=verbs(
-        "sleep sleeping slept slept\nlaugh laughing laughed laughed\nleave leaving left left\n"
+        "sleep sleeping slept slept\nlaugh laughing laughed laughed\ncough coughing coughed coughed\n"
         "dance dancing danced danced\nwait waiting waited waited"
     ),
     between=verbs(
@@ -122,25 +158,31 @@ HOME = World(
         " | on the balcony | in the bedroom",
         "in the attic | by the stairs",
     ),
-    states=words("full/empty clean/dirty hot/cold open/closed big/small new/old", "dusty/spotless"),
+    states={
+        "container": words("full/empty clean/dirty open/closed big/small", "round/square"),
+        "dish": words("full/empty clean/dirty hot/cold big/small", "round/square"),
+        "garment": words("clean/dirty new/old wet/dry", "long/short"),
+        "vegetable": words("clean/dirty hot/cold wet/dry big/small", "raw/cooked"),
+        "appliance": words("full/empty clean/dirty hot/cold open/closed new/old", "broken/intact"),
+        "furniture": words("clean/dirty new/old big/small wet/dry", "stable/shaky"),
+    },
 )
 
-#: The opposites of verbs that are only met as opposites.
+#: base -> verb, for every verb that has an opposite
 OPPOSITES = {
-    verb.base: verb
-    for verb in verbs(
-        "pull pulling pulled pulled\nsell selling sold sold\ndrop dropping dropped dropped\n"
-        "catch catching caught caught\nfind finding found found\nclose closing closed closed\n"
-        "empty emptying emptied emptied\nrepair repairing repaired repaired\nlose losing lost lost\n"
-        "break breaking broke broken"
-    )
+    verb.base: verb for world in (PARK, HOME) for group in world.acts.values() for verb in group if verb.anti
 }
 
 ADJECTIVES = words("young tall happy tired quiet busy", "sleepy cheerful")
 TIMES = phrases("this morning | on {day} | at night | in the {season} | in {month}", "before sunrise")
 
 #: {event} is "a boy is riding a bicycle"; the forms differ in wrapping only and never in truth.
-PREMISE_FORMS = phrases("{event} | {time}, {event} | {event} {time} | we can see that {event} | {remark}, and {event}", "look, {event}")
-HYPOTHESIS_FORMS = phrases("{event} | it is true that {event} | in this scene {event}", "one can say that {event}")
+PREMISE_FORMS = phrases(
+    "{event} | {time}, {event} | {event} {time} | we can see that {event} | {remark}, and {event}",
+    "look, {event}",
+)
+HYPOTHESIS_FORMS = phrases(
+    "{event} | it is true that {event} | in this scene {event}", "one can say that {event}"
+)
 #: The words of events and states that stand in no list.
 FUNCTION_WORDS = words("a an the is was being by not did nobody")

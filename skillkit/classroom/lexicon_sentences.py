@@ -32,7 +32,9 @@ PAST_TIMES = phrases("yesterday | last {day} | last {season}", "an hour ago")
 FUTURE_TIMES = phrases("tomorrow | next {day} | next {season}", "very soon")
 SELF_VERBS = words("hurt saw described praised blamed", "trusted")
 #: noun and the reflexive that fits
-SELVES = words("man/himself woman/herself boy/himself girl/herself king/himself queen/herself", "prince/himself")
+SELVES = words(
+    "man/himself woman/herself boy/himself girl/herself king/himself queen/herself", "prince/himself"
+)
 CASE = words("he/him she/her they/them we/us", "i/me")
 #: singular/plural
 COPULAS = phrases("is/are | was/were | has been/have been")
@@ -40,4 +42,6 @@ DETERMINERS = words("this/these that/those a/many")
 CASE_VERBS = words("saw liked praised blamed")
 HELPERS = phrases("did not | will | can")
 FUTURE, INFINITIVE = "will", "to"
-CARRIERS = phrases("{body} | {body} | i think that {body} | we all know that {body}", "my {relative} said that {body}")
+CARRIERS = phrases(
+    "{body} | {body} | i think that {body} | we all know that {body}", "my {relative} said that {body}"
+)

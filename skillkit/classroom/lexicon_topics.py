@@ -22,8 +22,12 @@ class Subject:
 
 SUBJECTS: dict[str, Subject] = {
     "sport": Subject(
-        agents=words("coach player goalkeeper striker referee captain runner swimmer athlete champion", "boxer cyclist"),
-        verbs=words("kick/kicked pass/passed score/scored defend/defended win/won train/trained", "tackle/tackled"),
+        agents=words(
+            "coach player goalkeeper striker referee captain runner swimmer athlete champion", "boxer cyclist"
+        ),
+        verbs=words(
+            "kick/kicked pass/passed score/scored defend/defended win/won train/trained", "tackle/tackled"
+        ),
         objects=words("goal ball trophy penalty medal racket helmet jersey team league", "hurdle baton"),
         places=words("stadium pitch court gym track", "arena"),
         events=words("match race tournament final", "championship"),
@@ -31,7 +35,8 @@ SUBJECTS: dict[str, Subject] = {
     "cooking": Subject(
         agents=words("chef cook baker waiter butcher apprentice host grocer", "caterer brewer"),
         verbs=words(
-            "bake/baked fry/fried stir/stirred roast/roasted chop/chopped season/seasoned", "marinate/marinated"
+            "bake/baked fry/fried stir/stirred roast/roasted chop/chopped season/seasoned",
+            "marinate/marinated",
         ),
         objects=words("dough onion garlic butter pepper flour soup sauce potato pan recipe", "noodle broth"),
         places=words("kitchen oven stove pantry counter", "grill"),
@@ -39,18 +44,28 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "travel": Subject(
         agents=words("tourist traveler passenger pilot guide hiker driver sailor", "backpacker camper"),
-        verbs=words("visit/visited book/booked pack/packed cross/crossed explore/explored board/boarded", "tour/toured"),
-        objects=words("suitcase passport ticket map luggage hotel island bridge castle flight ferry", "visa hostel"),
+        verbs=words(
+            "visit/visited book/booked pack/packed cross/crossed explore/explored board/boarded",
+            "tour/toured",
+        ),
+        objects=words(
+            "suitcase passport ticket map luggage hotel island bridge castle flight ferry", "visa hostel"
+        ),
         places=words("airport station harbor border beach", "terminal"),
         events=words("trip journey cruise vacation", "voyage"),
     ),
     "science": Subject(
-        agents=words("scientist chemist professor researcher biologist astronomer engineer physicist", "geologist botanist"),
+        agents=words(
+            "scientist chemist professor researcher biologist astronomer engineer physicist",
+            "geologist botanist",
+        ),
         verbs=words(
             "measure/measured discover/discovered observe/observed test/tested analyze/analyzed publish/published",
             "simulate/simulated",
         ),
-        objects=words("sample molecule planet microscope theory virus magnet telescope laser atom cell", "comet enzyme"),
+        objects=words(
+            "sample molecule planet microscope theory virus magnet telescope laser atom cell", "comet enzyme"
+        ),
         places=words("laboratory university observatory institute department", "reactor"),
         events=words("experiment lecture conference seminar", "symposium"),
     ),

@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 
 from datasets import Dataset, Features, Value
 
-from ..errors import SkillkitError
+from ..errors import unknown
 from .grammar import Draw, Example, Picker, bucket
 from .grammar_chores import draw_excuse
 from .grammar_questions import draw_question_pair
@@ -155,7 +155,7 @@ TASKS: dict[str, ClassroomTask] = {task.name: task for clean in _CLEAN for task 
 def find_task(name: str) -> ClassroomTask:
     """The task called `name`; raises `SkillkitError` (a ValueError) that lists the bundled tasks otherwise."""
     if name not in TASKS:
-        raise SkillkitError(f"No bundled task is called {name!r}. The bundled tasks are: {', '.join(TASKS)}.")
+        raise unknown("bundled task", name, TASKS)
     return TASKS[name]
 
 

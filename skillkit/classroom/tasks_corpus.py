@@ -19,13 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .grammar import Draw, Picker, bucket, sentence
+from .grammar import Draw, Picker, bucket, sentence, tokens
 from .grammar_reviews import remark
 from .lexicon_attacks import (
     ASIDES,
     BAD_ASIDES,
     CORPUS_FRAMES,
     GOOD_ASIDES,
+    SYNONYMS,
     TAUTOLOGIES,
     reworded,
 )
@@ -82,7 +83,12 @@ def _any_document(draw: Draw, kind: str) -> Document:
     task = TASKS[kind]
     example = task.rule(picker, draw.below(len(task.labels)))
     texts = tuple(reworded(text, draw, REWORD)[0] for text in example.texts)
-    return Document(kind, texts, example.factors, example.answers)
+    present = {word for text in texts for word in tokens(text)}
+    answers = {
+        question: SYNONYMS[answer] if answer not in present and SYNONYMS.get(answer) in present else answer
+        for question, answer in example.answers.items()
+    }
+    return Document(kind, texts, example.factors, answers)
 
 
 def _plain_line(picker: Picker) -> str:

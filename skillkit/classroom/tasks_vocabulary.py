@@ -16,7 +16,7 @@ from . import (
     lexicon_topics,
 )
 from .grammar import Pool, Template, tokens
-from .lexicon_scenes import OPPOSITES, Verb, World
+from .lexicon_scenes import Verb, World
 from .tasks import TASKS
 
 _LEXICONS = (
@@ -71,7 +71,7 @@ def words_in(value: object) -> set[str]:
 
 def _world_words(world: World) -> set[str]:
     """The words of an inference world with only those verb forms that its events use."""
-    found = words_in((world.agents, world.objects, world.places, world.states)) - set("/")
+    found = words_in((world.agents, world.objects, world.places, world.states))
 
     def add(verb: Verb, passive: bool, deniable: bool) -> None:
         found.add(verb.form(world.progressive))
@@ -86,6 +86,4 @@ def _world_words(world: World) -> set[str]:
         add(verb, passive=True, deniable=True)
     for verb in (verb for verbs in world.acts.values() for verb in verbs):
         add(verb, passive=True, deniable=True)
-        if verb.anti:
-            add(OPPOSITES[verb.anti], passive=True, deniable=False)
     return found
