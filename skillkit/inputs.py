@@ -70,7 +70,9 @@ class Encoded:
         """Some of the examples, renumbered from 0."""
         types = None if self.types is None else [self.types[i] for i in rows]
         labels = self.labels[torch.as_tensor(rows, dtype=torch.long)]
-        return Encoded([self.ids[i] for i in rows], types, labels, self.layout, self.pad, self.pad_left, self.fixed_width)
+        return Encoded(
+            [self.ids[i] for i in rows], types, labels, self.layout, self.pad, self.pad_left, self.fixed_width
+        )
 
     def batch(self, rows: Sequence[int], device: torch.device) -> Batch:
         """The examples of these rows as one padded batch on a device."""
@@ -79,7 +81,9 @@ class Encoded:
         mask = self._pad([[1] * len(self.ids[i]) for i in rows], width, 1 if self.fixed_width else 0)
         types = None if self.types is None else self._pad([self.types[i] for i in rows], width, 0).to(device)
         places = torch.as_tensor(list(rows), dtype=torch.long)
-        return Batch(places, ids.to(device), mask.to(device), types, self.labels[places].to(device), self.layout)
+        return Batch(
+            places, ids.to(device), mask.to(device), types, self.labels[places].to(device), self.layout
+        )
 
     def batches(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
         """All examples once, those of like length together so that little is padded."""
@@ -122,7 +126,9 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
     """
     if isinstance(dataset, Encoded):
         if dataset.layout != layout:
-            raise SkillkitError(f"The data set was encoded in layout {dataset.layout!r}, the prompt asks for {layout!r}: encode it again.")
+            raise SkillkitError(
+                f"The data set was encoded in layout {dataset.layout!r}, the prompt asks for {layout!r}: encode it again."
+            )
         return dataset
     if layout not in LAYOUTS:
         raise unknown("layout", layout, LAYOUTS)
@@ -130,7 +136,9 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
         raise SkillkitError(f"The data set for task {task.name!r} is empty.")
     missing = [c for c in (*task.text_columns, "label") if c not in dataset.column_names]
     if missing:
-        raise SkillkitError(f"Task {task.name!r} needs column {missing[0]!r}; the data set has {', '.join(dataset.column_names)}.")
+        raise SkillkitError(
+            f"Task {task.name!r} needs column {missing[0]!r}; the data set has {', '.join(dataset.column_names)}."
+        )
     texts = list(zip(*(list(dataset[column]) for column in task.text_columns), strict=True))
     labels = torch.tensor(list(dataset["label"]), dtype=torch.long)
     write = {"standard": _standard, "wang": _wang, "su": _su}[layout]
@@ -163,7 +171,9 @@ def _standard(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, _Ids
 
 def _wang(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
     if backbone.family != "masked-lm":
-        raise SkillkitError(f"Layout 'wang' is for masked LMs; {backbone.name!r} is {backbone.family}. Use layout='standard'.")
+        raise SkillkitError(
+            f"Layout 'wang' is for masked LMs; {backbone.name!r} is {backbone.family}. Use layout='standard'."
+        )
     joined = ["".join(pair) for pair in texts]
     return backbone.tokenizer(joined, truncation=True, max_length=backbone.max_text_tokens)["input_ids"], None  # type: ignore[return-value]
 
@@ -177,7 +187,9 @@ def _su(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
         return [_su_roberta(backbone, parts) for parts in texts], None
     if backbone.family == "encoder-decoder":
         return [_su_t5(backbone, task, parts) for parts in texts], None
-    raise SkillkitError(f"Layout 'su' is for RoBERTa and T5; {backbone.name!r} is {backbone.family}. Use layout='standard'.")
+    raise SkillkitError(
+        f"Layout 'su' is for RoBERTa and T5; {backbone.name!r} is {backbone.family}. Use layout='standard'."
+    )
 
 
 def _su_roberta(backbone: Backbone, parts: tuple[str, ...]) -> list[int]:
@@ -194,5 +206,7 @@ def _su_t5(backbone: Backbone, task: Task, parts: tuple[str, ...]) -> list[int]:
         text, close = f"hypothesis: {parts[0]} [SEP] sentence: premise: {parts[1]}", False
     else:
         text, close = " <extra_id_0> ".join(parts), True
-    ids: list[int] = backbone.tokenizer(text, add_special_tokens=False)["input_ids"][: _SU_TEXT_TOKENS - close]  # type: ignore[assignment]
+    ids: list[int] = backbone.tokenizer(text, add_special_tokens=False)["input_ids"][
+        : _SU_TEXT_TOKENS - close
+    ]  # type: ignore[assignment]
     return [*ids, backbone.tokenizer.eos_token_id] if close else ids  # type: ignore[list-item]

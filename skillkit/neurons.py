@@ -10,9 +10,9 @@ Selection happens on the validation split; what is found there is reported on th
 """
 
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +47,8 @@ class Baseline:
 class NeuronScores:
     """How well each neuron predicts a two-class label.
 
-    ``baseline`` and ``accuracy`` are [sites, positions, width] for one prompt, [prompts, sites, positions, width] for several, NaN where
-    a site has no such position. ``predictivity``, ``deviation`` and ``mean`` (activation on the training split, averaged over
+    ``baseline`` and ``accuracy`` are [sites, positions, width] for one prompt, [prompts, sites, positions, width] for several, NaN
+    where a site has no such position. ``predictivity``, ``deviation`` and ``mean`` (activation on the training split, averaged over
     positions and prompts) are [sites, width]. ``examples`` were scored, of which ``positive`` have label 1.
     """
 
@@ -60,34 +60,47 @@ class NeuronScores:
     examples: int
     positive: int
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
         with atomic_write(path) as temporary:
-            metadata = {"format": "skillkit-neuron-scores", "examples": str(self.examples), "positive": str(self.positive)}
-            save_file({**tensors, "counts": torch.tensor([self.examples, self.positive])}, temporary, metadata)
+            metadata = {
+                "format": "skillkit-neuron-scores",
+                "examples": str(self.examples),
+                "positive": str(self.positive),
+            }
+            save_file(
+                {**tensors, "counts": torch.tensor([self.examples, self.positive])}, temporary, metadata
+            )
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "NeuronScores":
+    def load(cls, path: str | Path) -> "NeuronScores":
         """Read what ``save`` wrote.
 
         Raises:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
         """
         if not Path(path).exists():
-            raise SkillkitError(f"There are no neuron scores at {os.fspath(path)}. Run notebook 02_skill_neurons first.")
+            raise SkillkitError(f"There are no neuron scores at {path}. Run notebook 02_skill_neurons first.")
         try:
             tensors = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise SkillkitError(f"The scores {os.fspath(path)} are truncated or foreign ({error}). Run 02_skill_neurons again.") from error
+            raise SkillkitError(
+                f"The scores {path} are truncated or foreign ({error}). Run 02_skill_neurons again."
+            ) from error
         if not {*_TENSORS, "counts"} <= set(tensors):
-            raise SkillkitError(f"{os.fspath(path)} holds {sorted(tensors)}, not neuron scores. Give a file written by NeuronScores.save.")
+            raise SkillkitError(
+                f"{path} holds {sorted(tensors)}, not neuron scores. Give a file written by NeuronScores.save."
+            )
         examples, positive = tensors["counts"].tolist()
         return cls(**{name: tensors[name] for name in _TENSORS}, examples=examples, positive=positive)
 
 
 _TENSORS = ("baseline", "accuracy", "predictivity", "deviation", "mean")
+
+#: Called with the prompt's number, the site's index, bits = activation > baseline [examples, positions present, width], and the batch.
+BitWatcher = Callable[[int, int, Tensor, Pass], None]
 
 
 def score_neurons(
@@ -98,6 +111,7 @@ def score_neurons(
     split: str = "validation",
     batch_size: int = 32,
     baseline: Baseline | Sequence[Baseline] | None = None,
+    watcher: BitWatcher | None = None,
 ) -> NeuronScores:
     """Predictivity of every neuron for a two-class task, streaming: memory does not grow with the number of examples.
 
@@ -107,6 +121,7 @@ def score_neurons(
         split: the examples to score; thresholds always come from the training split.
         baseline: thresholds measured earlier (``measure_baseline``), one per prompt. Needed to score adversarial data by the clean
             task's thresholds (Ackermann & Ohmer 2024).
+        watcher: is shown the bits that accuracy counts, so that other statistics need no pass of their own (``significance``).
 
     Raises:
         SkillkitError: the task has more than two classes, a missing split, or scored examples of one class only.
@@ -125,8 +140,16 @@ def score_neurons(
     if positive in (0, len(scored)):
         raise SkillkitError(f"All {len(scored)} examples to score have the same label. Use a larger sample.")
     train = encode(backbone, task_data.train, task, layout_of(prompts[0])) if None in thresholds else None
-    baselines = [b or measure_baseline(backbone, p, train, task, batch_size=batch_size) for p, b in zip(prompts, thresholds, strict=True)]  # type: ignore[arg-type]
-    accuracies = [_accuracy(backbone, p, scored, b.mean, batch_size) for p, b in zip(prompts, baselines, strict=True)]
+    baselines = [
+        b or measure_baseline(backbone, p, train, task, batch_size=batch_size)
+        for p, b in zip(prompts, thresholds, strict=True)
+    ]  # type: ignore[arg-type]
+    accuracies = [
+        _accuracy(
+            backbone, p, scored, b.mean, batch_size, None if watcher is None else partial(watcher, number)
+        )
+        for number, (p, b) in enumerate(zip(prompts, baselines, strict=True))
+    ]
     single = prompt is None or isinstance(prompt, SoftPrompt)
     means = torch.stack([b.mean for b in baselines])
     return NeuronScores(
@@ -159,7 +182,12 @@ def score_task(
 
 
 def measure_baseline(
-    backbone: Backbone, prompt: SoftPrompt | None, dataset: Dataset | Encoded, task: Task, *, batch_size: int = 32
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    dataset: Dataset | Encoded,
+    task: Task,
+    *,
+    batch_size: int = 32,
 ) -> Baseline:
     """Mean and standard deviation of every activation over a data set, streaming.
 
@@ -173,6 +201,8 @@ def measure_baseline(
 
     def merge(site: int, activation: Tensor, current: Pass) -> None:
         present, places = present_positions(backbone, site, current)
+        if not present:
+            return
         count = len(current.batch)
         variance, centre = torch.var_mean(take(activation, places).float(), dim=0, correction=0)
         if seen == 0:
@@ -236,7 +266,9 @@ def random_neurons(like: Tensor, seed: int, exclude: Tensor | None = None) -> Te
         allowed = np.arange(len(row)) if exclude is None else np.flatnonzero(~exclude[site].numpy())
         count = int(row.sum())
         if count > len(allowed):
-            raise SkillkitError(f"Site {site} has {len(allowed)} neurons to choose from, {count} were asked for. Use a smaller fraction.")
+            raise SkillkitError(
+                f"Site {site} has {len(allowed)} neurons to choose from, {count} were asked for. Use a smaller fraction."
+            )
         mask[site, torch.from_numpy(rng.permutation(allowed)[:count])] = True
     return mask
 
@@ -255,7 +287,9 @@ def matched_neurons(like: Tensor, deviation: Tensor, seed: int) -> Tensor:
     for site in range(len(like)):
         chosen, free = np.flatnonzero(like[site].numpy()), np.flatnonzero(~like[site].numpy())
         if len(chosen) > len(free):
-            raise SkillkitError(f"Site {site} has {len(free)} neurons left to match {len(chosen)} with. Use a smaller fraction.")
+            raise SkillkitError(
+                f"Site {site} has {len(free)} neurons left to match {len(chosen)} with. Use a smaller fraction."
+            )
         spread = deviation[site].numpy()
         for neuron in rng.permutation(chosen):
             nearest = int(np.argmin(np.abs(spread[free] - spread[neuron])))
@@ -277,14 +311,21 @@ def count_of(fraction: float, width: int) -> int:
 
 def _top(scores: Tensor, fraction: float) -> Tensor:
     if scores.ndim != 2 or torch.isnan(scores).any():
-        raise SkillkitError(f"Neurons are ranked by numbers [sites, width] without NaN; got shape {list(scores.shape)}.")
+        raise SkillkitError(
+            f"Neurons are ranked by numbers [sites, width] without NaN; got shape {list(scores.shape)}."
+        )
     count = count_of(fraction, scores.shape[1])
     order = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :count]
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
 
 
 def _accuracy(
-    backbone: Backbone, prompt: SoftPrompt | None, encoded: Encoded, threshold: Tensor, batch_size: int
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    encoded: Encoded,
+    threshold: Tensor,
+    batch_size: int,
+    watcher: Callable[[int, Tensor, Pass], None] | None = None,
 ) -> Tensor:
     """Share of examples whose label the comparison with the threshold gives, [sites, positions, width].
 
@@ -296,9 +337,13 @@ def _accuracy(
 
     def count(site: int, activation: Tensor, current: Pass) -> None:
         present, places = present_positions(backbone, site, current)
+        if not present:
+            return
         bits = take(activation, places).float() > threshold[site, present]
         signs = 2.0 * current.batch.labels.float() - 1
         correct[site, present] += torch.tensordot(signs, bits.float(), dims=1).double()
+        if watcher is not None:
+            watcher(site, bits, current)
 
     with watch(backbone, count):
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):

@@ -11,7 +11,6 @@ position embeddings off the prompt. Layout ``wang`` (Wang et al. 2022) is the st
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,9 +42,13 @@ class SoftPrompt:
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or 0 in self.matrix.shape:
-            raise SkillkitError(f"A soft prompt is a matrix [length, hidden]; got shape {list(self.matrix.shape)}.")
+            raise SkillkitError(
+                f"A soft prompt is a matrix [length, hidden]; got shape {list(self.matrix.shape)}."
+            )
         if not torch.isfinite(self.matrix).all():
-            raise SkillkitError("The soft prompt holds NaN or infinite values: its tuning diverged. Tune with a lower learning rate.")
+            raise SkillkitError(
+                "The soft prompt holds NaN or infinite values: its tuning diverged. Tune with a lower learning rate."
+            )
 
     @property
     def length(self) -> int:
@@ -65,7 +68,9 @@ class SoftPrompt:
         embeddings = backbone.embeddings.weight.detach().float().cpu()
         if method == "vocabulary":
             special = set(backbone.tokenizer.all_special_ids)
-            words = torch.tensor([i for i in range(min(len(backbone.tokenizer), len(embeddings))) if i not in special])
+            words = torch.tensor(
+                [i for i in range(min(len(backbone.tokenizer), len(embeddings))) if i not in special]
+            )
             chosen = words[torch.randint(len(words), (length,), generator=generator)]
             matrix = embeddings[chosen].clone()
         elif method == "normal":
@@ -74,7 +79,7 @@ class SoftPrompt:
             raise unknown("initialisation", method, ("vocabulary", "normal"))
         return cls(matrix, {"backbone": backbone.name, "seed": seed, "initialisation": method})
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
         metadata = {"format": "skillkit-soft-prompt", "meta": json.dumps(self.meta, sort_keys=True)}
         with atomic_write(path) as temporary:
@@ -82,22 +87,26 @@ class SoftPrompt:
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SoftPrompt":
+    def load(cls, path: str | Path) -> "SoftPrompt":
         """Read what ``save`` wrote.
 
         Raises:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
         """
         if not Path(path).exists():
-            raise SkillkitError(f"There is no prompt file {os.fspath(path)}. Tune it first (notebook 01_prompt_tuning).")
+            raise SkillkitError(f"There is no prompt file {path}. Tune it first (notebook 01_prompt_tuning).")
         try:
             with safe_open(path, framework="pt") as file:
                 names, metadata = set(file.keys()), file.metadata() or {}
                 matrix = file.get_tensor("prompt") if "prompt" in names else None
         except (SafetensorError, OSError) as error:
-            raise SkillkitError(f"The prompt file {os.fspath(path)} is truncated or foreign ({error}). Tune it again.") from error
+            raise SkillkitError(
+                f"The prompt file {path} is truncated or foreign ({error}). Tune it again."
+            ) from error
         if matrix is None:
-            raise SkillkitError(f"{os.fspath(path)} holds {sorted(names)}, not a soft prompt. Give a file written by SoftPrompt.save.")
+            raise SkillkitError(
+                f"{path} holds {sorted(names)}, not a soft prompt. Give a file written by SoftPrompt.save."
+            )
         return cls(matrix.float(), json.loads(metadata.get("meta", "{}")))
 
 
@@ -141,7 +150,9 @@ def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Te
     """
     length = 0 if matrix is None else matrix.shape[0]
     _check_fit(backbone, matrix, batch, length)
-    forward = {"masked-lm": _masked_lm, "encoder-decoder": _encoder_decoder, "causal-lm": _causal_lm}[backbone.family]
+    forward = {"masked-lm": _masked_lm, "encoder-decoder": _encoder_decoder, "causal-lm": _causal_lm}[
+        backbone.family
+    ]
     with _during(backbone, Pass(batch, length, backbone.family)):
         return forward(backbone, _prompt_rows(backbone, matrix, len(batch)), batch)
 
@@ -202,11 +213,18 @@ def label_token_ids(backbone: Backbone, task: Task, scheme: str = "own") -> Tens
         SkillkitError: a word unknown to the tokenizer, or two labels with the same first sub-token.
     """
     words = task.label_words(scheme, backbone.family)
-    ids = [word if isinstance(word, int) else _first_token(backbone, word, space=scheme == "own") for word in words]
+    ids = [
+        word if isinstance(word, int) else _first_token(backbone, word, space=scheme == "own")
+        for word in words
+    ]
     if len(set(ids)) != len(ids):
-        raise SkillkitError(f"The label words {words} of task {task.name!r} share a first sub-token in {backbone.name!r}. Choose others.")
+        raise SkillkitError(
+            f"The label words {words} of task {task.name!r} share a first sub-token in {backbone.name!r}. Choose others."
+        )
     if max(ids) >= backbone.embeddings.weight.shape[0]:
-        raise SkillkitError(f"The label-word ids {ids} do not fit the vocabulary of {backbone.name!r}. Use label_words='own'.")
+        raise SkillkitError(
+            f"The label-word ids {ids} do not fit the vocabulary of {backbone.name!r}. Use label_words='own'."
+        )
     return torch.tensor(ids, dtype=torch.long)
 
 
@@ -215,7 +233,9 @@ def _first_token(backbone: Backbone, word: str, *, space: bool) -> int:
     ids = tokenizer(f" {word}" if space else word, add_special_tokens=False)["input_ids"]
     ids = [i for i in ids if tokenizer.decode([i]).strip()]  # type: ignore[union-attr]  # a lone word mark ("▁") says nothing
     if not ids or ids[0] == tokenizer.unk_token_id:
-        raise SkillkitError(f"The label word {word!r} is unknown to the tokenizer of {backbone.name!r}. Choose another in skillkit/tasks.py.")
+        raise SkillkitError(
+            f"The label word {word!r} is unknown to the tokenizer of {backbone.name!r}. Choose another in skillkit/tasks.py."
+        )
     return ids[0]
 
 
@@ -231,13 +251,14 @@ def _during(backbone: Backbone, current: Pass) -> Iterator[None]:
 def _check_fit(backbone: Backbone, matrix: Tensor | None, batch: Batch, length: int) -> None:
     if matrix is not None and matrix.shape[1] != backbone.hidden_size:
         raise SkillkitError(
-            f"The prompt is {matrix.shape[1]} wide, {backbone.name!r} is {backbone.hidden_size} wide. Tune a prompt for this backbone, or "
-            "project this one (skillkit.projection)."
+            f"The prompt is {matrix.shape[1]} wide, {backbone.name!r} is {backbone.hidden_size} wide. Tune a prompt for this "
+            "backbone, or project this one (skillkit.projection)."
         )
     total, limit = 1 + length + batch.ids.shape[1], backbone.max_positions
     if limit is not None and total > limit:
         raise SkillkitError(
-            f"Prompt and text take {total} positions, {backbone.name!r} has {limit}. Use a shorter prompt or a smaller max_text_tokens."
+            f"Prompt and text take {total} positions, {backbone.name!r} has {limit}. "
+            "Use a shorter prompt or a smaller max_text_tokens."
         )
 
 
@@ -258,7 +279,11 @@ def _masked_lm(backbone: Backbone, rows: Tensor, batch: Batch) -> Tensor:
     front = torch.cat([slot, rows], 1)
     if batch.layout == "su":
         front = front - _position_embeddings(backbone, front.shape[1])
-    extra = {} if batch.types is None else {"token_type_ids": torch.cat([torch.zeros_like(_ones(front)), batch.types], 1)}
+    extra = (
+        {}
+        if batch.types is None
+        else {"token_type_ids": torch.cat([torch.zeros_like(_ones(front)), batch.types], 1)}
+    )
     output = backbone.body(
         inputs_embeds=torch.cat([front, backbone.embeddings(batch.ids)], 1),
         attention_mask=torch.cat([_ones(front), batch.mask], 1),
@@ -277,10 +302,17 @@ def _position_embeddings(backbone: Backbone, count: int) -> Tensor:
 def _encoder_decoder(backbone: Backbone, rows: Tensor, batch: Batch) -> Tensor:
     model: Any = backbone.model
     mask = torch.cat([_ones(rows), batch.mask], 1)
-    encoded = model.encoder(inputs_embeds=torch.cat([rows, backbone.embeddings(batch.ids)], 1), attention_mask=mask)
-    start = torch.full((len(batch), 1), model.config.decoder_start_token_id, dtype=torch.long, device=mask.device)
+    encoded = model.encoder(
+        inputs_embeds=torch.cat([rows, backbone.embeddings(batch.ids)], 1), attention_mask=mask
+    )
+    start = torch.full(
+        (len(batch), 1), model.config.decoder_start_token_id, dtype=torch.long, device=mask.device
+    )
     decoded = model.decoder(
-        input_ids=start, encoder_hidden_states=encoded.last_hidden_state, encoder_attention_mask=mask, use_cache=False
+        input_ids=start,
+        encoder_hidden_states=encoded.last_hidden_state,
+        encoder_attention_mask=mask,
+        use_cache=False,
     )
     return decoded.last_hidden_state[:, 0]
 

@@ -5,7 +5,9 @@ schemes: ``own`` (chosen here, one natural word per label), ``wang`` (Wang et al
 and ``su`` (Su et al. 2022: the token ids of their released code, per model family).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from skillkit.errors import SkillkitError, unknown
 
@@ -51,7 +53,7 @@ class Task:
     text_columns: tuple[str, ...]
     labels: tuple[str, ...]
     words: tuple[LabelWord, ...]
-    su_words: dict[str, tuple[LabelWord, ...]] = field(default_factory=dict)
+    su_words: Mapping[str, tuple[LabelWord, ...]] = field(default_factory=dict)
     hub: HubSource | None = None
     twins: tuple[str, ...] = ()
     clean: str | None = None
@@ -95,19 +97,24 @@ _SU_NLI2 = {"masked-lm": (10932, 2362), "encoder-decoder": (3, 27252)}
 _SU_PARAPHRASE = {"masked-lm": (22303, 29225), "encoder-decoder": (6136, 1176)}
 _SU_ETHICS = {"masked-lm": (897, 32047), "encoder-decoder": (29452, 9961)}
 
-_SENTIMENT = dict(type="sentiment", labels=("negative", "positive"), words=("terrible", "great"))
-_SENTIMENT3 = dict(
-    type="sentiment", labels=("negative", "neutral", "positive"), words=("terrible", "okay", "great"), su_words=_SU_SENTIMENT3
+_SENTIMENT: dict[str, Any] = dict(
+    type="sentiment", labels=("negative", "positive"), words=("terrible", "great")
 )
-_NLI3 = dict(
+_SENTIMENT3: dict[str, Any] = dict(
+    type="sentiment",
+    labels=("negative", "neutral", "positive"),
+    words=("terrible", "okay", "great"),
+    su_words=_SU_SENTIMENT3,
+)
+_NLI3: dict[str, Any] = dict(
     type="inference",
     text_columns=("premise", "hypothesis"),
     labels=("entailment", "neutral", "contradiction"),
     words=("yes", "maybe", "no"),
     su_words=_SU_NLI3,
 )
-_NLI2 = dict(type="inference", labels=("entailment", "not_entailment"), words=("yes", "no"))
-_PARAPHRASE = dict(type="paraphrase", words=("different", "same"))
+_NLI2: dict[str, Any] = dict(type="inference", labels=("entailment", "not_entailment"), words=("yes", "no"))
+_PARAPHRASE: dict[str, Any] = dict(type="paraphrase", words=("different", "same"))
 _QUESTIONS = ("question1", "question2")
 _SENTENCES = ("sentence1", "sentence2")
 

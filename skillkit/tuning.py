@@ -99,8 +99,12 @@ def tune_prompt(
         return nn.functional.cross_entropy(logits, batch.labels)
 
     def evaluate() -> tuple[float, float]:
-        logits = label_logits(backbone, SoftPrompt(matrix.detach().cpu(), meta), validation, task, batch_size=2 * batch_size)
-        return accuracy(logits, validation.labels), nn.functional.cross_entropy(logits, validation.labels).item()
+        logits = label_logits(
+            backbone, SoftPrompt(matrix.detach().cpu(), meta), validation, task, batch_size=2 * batch_size
+        )
+        return accuracy(logits, validation.labels), nn.functional.cross_entropy(
+            logits, validation.labels
+        ).item()
 
     run = minimise(
         loss,
@@ -167,7 +171,9 @@ def minimise(
     began = time.perf_counter()
     optimiser = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.0)
     identity = {**(identity or {}), "schedule": asdict(schedule)}
-    state = _load(checkpoint, parameters, optimiser, identity) or _State([p.detach().clone() for p in parameters])
+    state = _load(checkpoint, parameters, optimiser, identity) or _State(
+        [p.detach().clone() for p in parameters]
+    )
     bar = tqdm(total=schedule.steps, initial=state.step, desc=description, unit="step", leave=False)
     for step, batch in _batches(train, schedule, device, after=state.step):
         for group in optimiser.param_groups:
@@ -177,7 +183,12 @@ def minimise(
         if not torch.isfinite(value):
             raise SkillkitError(
                 f"The loss became {value.item()} at step {step} of {schedule.steps} ({description}). Use a lower learning rate than "
-                f"{schedule.learning_rate}" + (f"; the state before is kept in {checkpoint}." if checkpoint and checkpoint.exists() else ".")
+                f"{schedule.learning_rate}"
+                + (
+                    f"; the state before is kept in {checkpoint}."
+                    if checkpoint and checkpoint.exists()
+                    else "."
+                )
             )
         optimiser.zero_grad(set_to_none=True)
         value.backward()
@@ -212,7 +223,12 @@ class _State:
 
     def note(self, accuracy: float, validation_loss: float, parameters: list[nn.Parameter]) -> None:
         self.history.append(
-            {"step": self.step, "loss": float(np.mean(self.losses)), "accuracy": accuracy, "validation_loss": validation_loss}
+            {
+                "step": self.step,
+                "loss": float(np.mean(self.losses)),
+                "accuracy": accuracy,
+                "validation_loss": validation_loss,
+            }
         )
         self.losses, self.stale = [], self.stale + 1
         if accuracy > self.accuracy:
@@ -220,14 +236,18 @@ class _State:
             self.accuracy, self.validation_loss, self.stale = accuracy, validation_loss, 0
 
 
-def _batches(train: Encoded, schedule: Schedule, device: torch.device, after: int) -> Iterator[tuple[int, Batch]]:
+def _batches(
+    train: Encoded, schedule: Schedule, device: torch.device, after: int
+) -> Iterator[tuple[int, Batch]]:
     """Numbered batches, epoch after epoch. Epoch e is shuffled by (seed, e), so a resumed run meets the same batches."""
     step, per_epoch = 0, math.ceil(len(train) / schedule.batch_size)
     for epoch in range(math.ceil(schedule.steps / per_epoch)):
         if step + per_epoch <= after:
             step += per_epoch
             continue
-        for batch in train.shuffled(schedule.batch_size, np.random.default_rng((schedule.seed, epoch)), device):
+        for batch in train.shuffled(
+            schedule.batch_size, np.random.default_rng((schedule.seed, epoch)), device
+        ):
             step += 1
             if step > schedule.steps:
                 return
@@ -249,7 +269,11 @@ def _autocast(device: torch.device) -> Any:
 
 
 def _save(
-    path: Path | None, state: _State, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer, identity: dict[str, Any]
+    path: Path | None,
+    state: _State,
+    parameters: list[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    identity: dict[str, Any],
 ) -> None:
     if path is None:
         return
@@ -264,7 +288,10 @@ def _save(
 
 
 def _load(
-    path: Path | None, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer, identity: dict[str, Any]
+    path: Path | None,
+    parameters: list[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    identity: dict[str, Any],
 ) -> _State | None:
     if path is None or not path.exists():
         return None
@@ -272,9 +299,13 @@ def _load(
         content = torch.load(path, weights_only=True, map_location=parameters[0].device)
         same = content["identity"] == json.dumps(identity, sort_keys=True)
     except Exception as error:
-        raise SkillkitError(f"The checkpoint {path} is truncated or foreign ({error}). Delete it to start the run afresh.") from error
+        raise SkillkitError(
+            f"The checkpoint {path} is truncated or foreign ({error}). Delete it to start the run afresh."
+        ) from error
     if not same:
-        raise SkillkitError(f"The checkpoint {path} belongs to a run with other settings. Delete it, or go back to those settings.")
+        raise SkillkitError(
+            f"The checkpoint {path} belongs to a run with other settings. Delete it, or go back to those settings."
+        )
     with torch.no_grad():
         for parameter, value in zip(parameters, content["parameters"], strict=True):
             parameter.copy_(value)

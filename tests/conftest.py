@@ -65,10 +65,21 @@ def tiny_model(family: str, seed: int = 0):
     if family == "t5":
         return T5ForConditionalGeneration(T5Config(**t5))
     if family == "t5-gated":
-        return T5ForConditionalGeneration(T5Config(**t5, feed_forward_proj="gated-gelu", tie_word_embeddings=False))
+        return T5ForConditionalGeneration(
+            T5Config(**t5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+        )
     if family == "gpt2":
         return GPT2LMHeadModel(
-            GPT2Config(vocab_size=vocabulary, n_embd=12, n_layer=2, n_head=2, n_inner=20, n_positions=80, initializer_range=0.3, **ids)
+            GPT2Config(
+                vocab_size=vocabulary,
+                n_embd=12,
+                n_layer=2,
+                n_head=2,
+                n_inner=20,
+                n_positions=80,
+                initializer_range=0.3,
+                **ids,
+            )
         )
     return LlamaForCausalLM(
         LlamaConfig(vocab_size=vocabulary, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
@@ -103,7 +114,10 @@ def toy_dataset(examples: int, seed: int, classes: int = 2, low: int = 1, high: 
 
 
 def toy_data(train: int = 40, scored: int = 33, seed: int = 0, task: Task = TASK) -> TaskData:
-    splits = {s: toy_dataset(n, seed + i) for i, (s, n) in enumerate(zip(("train", "validation", "test"), (train, scored, scored), strict=True))}
+    splits = {
+        s: toy_dataset(n, seed + i)
+        for i, (s, n) in enumerate(zip(("train", "validation", "test"), (train, scored, scored), strict=True))
+    }
     return TaskData(task, splits, "the test")
 
 

@@ -17,7 +17,10 @@ def everything(backbone):
 def by_hand(backbone, prompt, text):
     """Inputs of every down-projection for one unpadded example, [sites] of [sequence, width]."""
     seen = []
-    hooks = [backbone.down(site).register_forward_pre_hook(lambda m, x: seen.append(x[0][0].clone())) for site in backbone.sites]
+    hooks = [
+        backbone.down(site).register_forward_pre_hook(lambda m, x: seen.append(x[0][0].clone()))
+        for site in backbone.sites
+    ]
     label_logits(backbone, prompt, toy_dataset(1, 0).remove_columns("text").add_column("text", [text]), TASK)
     for hook in hooks:
         hook.remove()
@@ -88,7 +91,9 @@ def test_mean_writes_the_given_values(backbone):
     with intervene(backbone, everything(backbone), "mean", values=values):
         recorded = record(backbone, prompt, dataset, TASK)
     seen = recorded.nan_to_num(0).abs().sum(-1, keepdim=True) > 0
-    torch.testing.assert_close(recorded.nan_to_num(0), (values[None, :, None] * seen).expand_as(recorded).nan_to_num(0))
+    torch.testing.assert_close(
+        recorded.nan_to_num(0), (values[None, :, None] * seen).expand_as(recorded).nan_to_num(0)
+    )
 
 
 def test_prompt_positions_alone_leave_the_text_alone():
@@ -141,7 +146,9 @@ def test_patching_a_run_with_its_own_activations_changes_nothing(backbone):
     values = record(backbone, prompt, dataset, TASK, batch_size=4)
     with intervene(backbone, everything(backbone), "patch", values=values):
         patched = label_logits(backbone, prompt, dataset, TASK, batch_size=4)
-    torch.testing.assert_close(patched, label_logits(backbone, prompt, dataset, TASK, batch_size=4), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        patched, label_logits(backbone, prompt, dataset, TASK, batch_size=4), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_patched_values_arrive_at_their_rows(backbone):

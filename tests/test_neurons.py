@@ -44,7 +44,10 @@ def reference(backbone, prompt, data, split="validation"):
                 if np.isnan(train[0, s, p, n]):
                     continue
                 baseline[s, p, n] = sum(train[:, s, p, n]) / len(train)
-                right = [float((a > np.float32(baseline[s, p, n])) == bool(y)) for a, y in zip(scored[:, s, p, n], labels, strict=True)]
+                right = [
+                    float((a > np.float32(baseline[s, p, n])) == bool(y))
+                    for a, y in zip(scored[:, s, p, n], labels, strict=True)
+                ]
                 share[s, p, n] = sum(right) / len(right)
                 best[s, n] = max(best[s, n], share[s, p, n], 1 - share[s, p, n])
     return baseline, share, best
@@ -60,7 +63,9 @@ def test_scores_equal_the_reference_for_every_family_and_batch_size(family):
         for i, (baseline, share, _) in enumerate(references):
             np.testing.assert_allclose(scores.baseline[i], baseline, atol=1e-6, equal_nan=True)
             np.testing.assert_allclose(scores.accuracy[i], share, atol=1e-6, equal_nan=True)
-        np.testing.assert_allclose(scores.predictivity, np.mean([best for *_, best in references], axis=0), atol=1e-6)
+        np.testing.assert_allclose(
+            scores.predictivity, np.mean([best for *_, best in references], axis=0), atol=1e-6
+        )
         single = score_neurons(backbone, prompts[1], data, batch_size=batch_size)
         np.testing.assert_allclose(single.predictivity, references[1][2], atol=1e-6)
 
@@ -116,7 +121,9 @@ class TestPlantedNeuron:
         splits = {}
         for k, (name, size) in enumerate((("train", 60), ("validation", 40), ("test", 60))):
             dataset = toy_dataset(size, k, low=2)
-            texts = [f"word{10 * y + i % 10} word{10 * y + (3 * i) % 10}" for i, y in enumerate(dataset["label"])]
+            texts = [
+                f"word{10 * y + i % 10} word{10 * y + (3 * i) % 10}" for i, y in enumerate(dataset["label"])
+            ]
             splits[name] = dataset.remove_columns("text").add_column("text", texts)
         return backbone, TaskData(TASK, splits, "the test")
 
@@ -148,7 +155,10 @@ def test_complementing_the_labels_keeps_predictivity(seed):
 def test_complementing_the_labels_complements_accuracy(backbone, data):
     prompt = SoftPrompt.initial(backbone, 2, 0)
     flipped = {s: d.map(lambda row: {"label": 1 - row["label"]}) for s, d in data.splits.items()}
-    one, two = score_neurons(backbone, prompt, data), score_neurons(backbone, prompt, TaskData(TASK, flipped, "flipped"))
+    one, two = (
+        score_neurons(backbone, prompt, data),
+        score_neurons(backbone, prompt, TaskData(TASK, flipped, "flipped")),
+    )
     torch.testing.assert_close(one.accuracy, 1 - two.accuracy, equal_nan=True)
     torch.testing.assert_close(one.predictivity, two.predictivity)
 
@@ -187,7 +197,11 @@ def test_scores_survive_the_disk(tmp_path, data):
 
 def test_more_than_two_classes_go_through_balanced_subtasks():
     task = Task("three", "sentiment", ("text",), ("bad", "middling", "good"), ("bad", "middling", "good"))
-    data = TaskData(task, {s: toy_dataset(45, i, classes=3) for i, s in enumerate(("train", "validation", "test"))}, "the test")
+    data = TaskData(
+        task,
+        {s: toy_dataset(45, i, classes=3) for i, s in enumerate(("train", "validation", "test"))},
+        "the test",
+    )
     backbone = tiny_backbone("roberta")
     prompt = SoftPrompt.initial(backbone, 2, 0)
     with pytest.raises(SkillkitError, match="3 classes"):
@@ -221,7 +235,10 @@ def test_ties_go_to_the_lower_index():
     assert skill_neurons(torch.full((1, 10), 0.5), 0.3).nonzero()[:, 1].tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("fraction", "width", "count"), [(0.02, 3072, 61), (0.29, 100, 29), (0.07, 100, 7), (1.0, 5, 5), (0.0, 5, 0)])
+@pytest.mark.parametrize(
+    ("fraction", "width", "count"),
+    [(0.02, 3072, 61), (0.29, 100, 29), (0.07, 100, 7), (1.0, 5, 5), (0.0, 5, 0)],
+)
 def test_counts_are_floors_without_rounding_error(fraction, width, count):
     assert count_of(fraction, width) == count == math.floor(round(fraction * width, 6))
 
@@ -244,13 +261,17 @@ def test_random_neurons_are_seeded_and_can_exclude():
     assert not torch.equal(random_neurons(like, 7), random_neurons(like, 8))
     assert not (random_neurons(like, 7, exclude=like) & like).any()
     with pytest.raises(SkillkitError, match="smaller fraction"):
-        random_neurons(skill_neurons(torch.rand(2, 10), 0.6), 0, exclude=skill_neurons(torch.rand(2, 10), 0.6))
+        random_neurons(
+            skill_neurons(torch.rand(2, 10), 0.6), 0, exclude=skill_neurons(torch.rand(2, 10), 0.6)
+        )
 
 
 def test_matched_neurons_have_nearly_the_same_deviation():
     generator = torch.Generator().manual_seed(0)
     deviation = torch.rand(2, 400, generator=generator)
-    mask = skill_neurons(deviation + 0.3 * torch.rand(2, 400, generator=generator), 0.05)  # skill neurons vary more
+    mask = skill_neurons(
+        deviation + 0.3 * torch.rand(2, 400, generator=generator), 0.05
+    )  # skill neurons vary more
     matched, plain = matched_neurons(mask, deviation, 0), random_neurons(mask, 0, exclude=mask)
     assert not (matched & mask).any()
     assert torch.equal(matched.sum(1), mask.sum(1))

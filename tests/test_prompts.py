@@ -31,7 +31,9 @@ def test_label_logits_equal_the_full_vocabulary_path(backbone):
     logits = label_logits(backbone, prompt, dataset, TASK, batch_size=4)
     ids = label_token_ids(backbone, TASK)
     with torch.no_grad():
-        expected = torch.stack([full_vocabulary_logits(backbone, prompt, text)[ids] for text in dataset["text"]])
+        expected = torch.stack(
+            [full_vocabulary_logits(backbone, prompt, text)[ids] for text in dataset["text"]]
+        )
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -39,14 +41,18 @@ def test_label_logits_equal_the_full_vocabulary_path(backbone):
 def test_batch_size_and_padding_do_not_matter(backbone, batch_size):
     dataset, prompt = toy_dataset(40, 0), SoftPrompt.initial(backbone, 3, 0)
     alone = label_logits(backbone, prompt, dataset, TASK, batch_size=1)
-    torch.testing.assert_close(label_logits(backbone, prompt, dataset, TASK, batch_size=batch_size), alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        label_logits(backbone, prompt, dataset, TASK, batch_size=batch_size), alone, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_logits_come_in_the_order_of_the_data_set(backbone):
     dataset, prompt = toy_dataset(20, 0), SoftPrompt.initial(backbone, 3, 0)
     order = list(reversed(range(20)))
     forward = label_logits(backbone, prompt, dataset, TASK)
-    torch.testing.assert_close(label_logits(backbone, prompt, dataset.select(order), TASK), forward[order], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        label_logits(backbone, prompt, dataset.select(order), TASK), forward[order], atol=1e-5, rtol=1e-5
+    )
 
 
 def test_no_prompt_is_allowed(backbone):
@@ -56,7 +62,9 @@ def test_no_prompt_is_allowed(backbone):
 def test_an_encoded_data_set_serves_as_well(backbone):
     dataset, prompt = toy_dataset(11, 0), SoftPrompt.initial(backbone, 3, 0)
     encoded = encode(backbone, dataset, TASK)
-    assert torch.equal(label_logits(backbone, prompt, encoded, TASK), label_logits(backbone, prompt, dataset, TASK))
+    assert torch.equal(
+        label_logits(backbone, prompt, encoded, TASK), label_logits(backbone, prompt, dataset, TASK)
+    )
 
 
 def test_prompt_positions_see_the_text(backbone):
@@ -81,7 +89,9 @@ def test_parity_with_peft_on_t5():
     loss = torch.nn.functional.cross_entropy(backbone.answer_logits(hidden, every), ids[batch.labels])
     loss.backward()
 
-    config = PromptTuningConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=5, num_transformer_submodules=1)
+    config = PromptTuningConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=5, num_transformer_submodules=1
+    )
     peft_model = get_peft_model(backbone.model, config)
     weight = peft_model.prompt_encoder["default"].embedding.weight
     with torch.no_grad():
@@ -120,7 +130,10 @@ class TestPaperLayouts:
         moved = matrix.clone()
         moved[0] += 1
         for layout, alive in (("su", False), ("standard", True), ("wang", True)):
-            one, two = (label_logits(backbone, SoftPrompt(m, {"layout": layout}), dataset, TASK) for m in (matrix, moved))
+            one, two = (
+                label_logits(backbone, SoftPrompt(m, {"layout": layout}), dataset, TASK)
+                for m in (matrix, moved)
+            )
             assert (not torch.equal(one, two)) == alive
 
     def test_t5_attends_to_the_padding_under_su(self):
@@ -137,7 +150,9 @@ class TestPaperLayouts:
         decode = backbone.tokenizer.decode
         assert decode(encode(backbone, dataset, nli, "su").ids[0]) == "<s> word2 word3 </s> word1 </s>"
         assert decode(encode(backbone, dataset, nli).ids[0]) == "<s> word1 </s> word2 word3 </s>"
-        assert decode(encode(backbone, dataset, nli, "wang").ids[0]) == "<s> <unk> word3 </s>"  # "word1word2": nothing in between
+        assert (
+            decode(encode(backbone, dataset, nli, "wang").ids[0]) == "<s> <unk> word3 </s>"
+        )  # "word1word2": nothing in between
 
     def test_the_wrong_family_is_refused(self):
         with pytest.raises(SkillkitError, match="masked LMs"):
@@ -169,7 +184,9 @@ class TestSoftPrompt:
         weight = backbone.embeddings.weight
         rows = SoftPrompt.initial(backbone, 6, 0).matrix
         assert all((weight == row).all(1).any() for row in rows)
-        assert SoftPrompt.initial(backbone, 500, 0, "normal").matrix.std() == pytest.approx(weight.std().item(), rel=0.05)
+        assert SoftPrompt.initial(backbone, 500, 0, "normal").matrix.std() == pytest.approx(
+            weight.std().item(), rel=0.05
+        )
         with pytest.raises(SkillkitError, match="vocabulary"):
             SoftPrompt.initial(backbone, 5, 0, "vocab")
         with pytest.raises(SkillkitError, match="at least one row"):
@@ -230,5 +247,7 @@ def test_an_empty_or_wrong_data_set_is_refused():
 
 
 def test_tuned_prompts_remember_their_layout():
-    tuned = tune_prompt(tiny_backbone("roberta"), toy_data(), length=3, steps=2, layout="su", evaluate_every=2)
+    tuned = tune_prompt(
+        tiny_backbone("roberta"), toy_data(), length=3, steps=2, layout="su", evaluate_every=2
+    )
     assert tuned.prompt.meta["layout"] == "su"

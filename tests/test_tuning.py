@@ -30,7 +30,15 @@ def test_only_the_prompt_learns(family):
 
 def test_the_loss_falls_and_the_task_is_learnt():
     data = toy_data(train=200, scored=80)
-    tuned = tune_prompt(tiny_backbone("roberta"), data, length=8, steps=150, batch_size=16, evaluate_every=25, learning_rate=0.1)
+    tuned = tune_prompt(
+        tiny_backbone("roberta"),
+        data,
+        length=8,
+        steps=150,
+        batch_size=16,
+        evaluate_every=25,
+        learning_rate=0.1,
+    )
     assert tuned.history["loss"].iloc[-1] < tuned.history["loss"].iloc[0] - 0.05
     assert tuned.validation_accuracy > 0.75
 
@@ -86,7 +94,9 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
     with pytest.raises(SkillkitError, match="other settings"):
-        tune_prompt(tiny_backbone("roberta"), toy_data(), **{**QUICK, "learning_rate": 0.01}, checkpoint=checkpoint)
+        tune_prompt(
+            tiny_backbone("roberta"), toy_data(), **{**QUICK, "learning_rate": 0.01}, checkpoint=checkpoint
+        )
     checkpoint.write_bytes(b"half")
     with pytest.raises(SkillkitError, match="truncated or foreign"):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
@@ -96,7 +106,7 @@ def test_a_loss_that_is_not_a_number_says_so():
     backbone = tiny_backbone("t5")
     with torch.no_grad():
         backbone.embeddings.weight[backbone.tokenizer.convert_tokens_to_ids("word3")] = torch.nan
-    with pytest.raises(SkillkitError, match=r"became nan at step 1 .* lower learning rate"):
+    with pytest.raises(SkillkitError, match=r"became nan at step \d+ .* lower learning rate"):
         tune_prompt(backbone, toy_data(), **QUICK, initial=SoftPrompt(torch.zeros(4, 12)))
 
 
