@@ -1,0 +1,240 @@
+"""Do two rankings of the same neurons agree? Across halves of the data, seeds, splits and tasks.
+
+Two numbers compare rankings: Spearman's rank correlation over all neurons of a site, and how many neurons two
+selections of the same size share, against the hypergeometric distribution that independent selections would follow.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+
+from skillkit.backbones import FFNSite
+from skillkit.errors import SkillkitError
+from skillkit.neurons import NeuronScores, skill_neurons
+from skillkit.significance import ThresholdBits
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Spearman correlation of two scores over the neurons of each site: two [sites, width] to [sites].
+
+    NaN where a site's scores are constant or missing.
+
+    Raises:
+        SkillkitError: the shapes differ.
+    """
+    _same_shape(first, second)
+    ranks = [
+        torch.from_numpy(stats.rankdata(x.double().numpy(), axis=1, nan_policy="propagate"))
+        for x in (first, second)
+    ]
+    a, b = (r - r.mean(1, keepdim=True) for r in ranks)
+    return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).float()
+
+
+def shared_neurons(first: Tensor, second: Tensor, confidence: float = 0.95) -> pd.DataFrame:
+    """How many neurons two masks [sites, width] share in each site, one row per site and a last one (site -1) over
+    all sites.
+
+    Columns: site, first and second (neurons in each mask), shared, and as shares of the smaller mask: value,
+    expected, low, high (the range that independent masks of these sizes stay in), p (probability of at least as many
+    shared neurons if independent).
+    """
+    _same_shape(first, second)
+    rows, together = [], np.ones(1)
+    for site in range(len(first)):
+        sizes, width = (int(first[site].sum()), int(second[site].sum())), first.shape[1]
+        pmf = stats.hypergeom.pmf(np.arange(min(sizes) + 1), width, *sizes)
+        rows.append(_shared_row(site, sizes, int((first[site] & second[site]).sum()), pmf, confidence))
+        together = np.convolve(together, pmf)
+    sizes = (int(first.sum()), int(second.sum()))
+    rows.append(_shared_row(-1, sizes, int((first & second).sum()), together, confidence))
+    return pd.DataFrame(rows)
+
+
+def _shared_row(
+    site: int, sizes: tuple[int, int], shared: int, pmf: np.ndarray, confidence: float
+) -> dict[str, float]:
+    """``pmf`` [possible counts]: distribution of the shared count under independence."""
+    counts, most = np.arange(len(pmf)), max(1, len(pmf) - 1)
+    tail, cumulated = (1 - confidence) / 2, np.cumsum(pmf)
+    low, high = np.searchsorted(cumulated, [tail, 1 - tail])
+    return {
+        "site": site,
+        "first": sizes[0],
+        "second": sizes[1],
+        "shared": shared,
+        "value": shared / most,
+        "expected": float(counts @ pmf) / most,
+        "low": low / most,
+        "high": min(high, len(pmf) - 1) / most,
+        "p": min(1.0, float(pmf[shared:].sum())),
+    }
+
+
+def top_overlap(
+    first: Tensor, second: Tensor, fractions: Iterable[float], sites: Sequence[FFNSite] | None = None
+) -> pd.DataFrame:
+    """``shared_neurons`` of the top neurons of two rankings [sites, width], for each fraction; with a column
+    fraction.
+
+    Given ``sites``, the rows of single sites, with columns stack and layer (for ``charts.overlap_by_site``); else
+    the row over all sites (for ``charts.overlap_curve``).
+    """
+    parts = []
+    for fraction in fractions:
+        table = shared_neurons(skill_neurons(first, fraction), skill_neurons(second, fraction)).assign(
+            fraction=fraction
+        )
+        parts.append(table[table["site"] >= 0] if sites is not None else table[table["site"] < 0])
+    frame = pd.concat(parts, ignore_index=True)
+    if sites is None:
+        return frame.drop(columns="site")
+    return frame.assign(
+        stack=[sites[i].stack for i in frame["site"]], layer=[sites[i].layer for i in frame["site"]]
+    )
+
+
+def split_half(
+    bits: ThresholdBits, *, repeats: int = 10, fraction: float = 0.05, seed: int = 0
+) -> pd.DataFrame:
+    """Agreement of predictivities measured on two random halves of the scored examples, each half with the same
+    share of both labels.
+
+    A half has half the examples, so the full data agree better than this with new data of the same size. One row per
+    repeat and site: repeat, site, correlation (Spearman), and the columns of ``shared_neurons`` for the top
+    ``fraction`` of both halves.
+
+    Raises:
+        SkillkitError: fewer than two examples of one label.
+    """
+    labels, rng = bits.labels, np.random.default_rng(seed)
+    if min(int(labels.sum()), int((1 - labels).sum())) < 2:
+        raise SkillkitError("Halving the data needs two examples of each label. Use a larger sample.")
+    halves = torch.stack([_stratified_half(labels, rng) for _ in range(repeats)])
+    scores = bits.predictivity(
+        labels.expand(2 * repeats, -1), torch.cat([halves, 1 - halves])
+    )  # [sites, draws, width]
+    parts = []
+    for repeat in range(repeats):
+        first, second = scores[:, repeat], scores[:, repeats + repeat]
+        kept = ~torch.isnan(first).any(1)
+        table = shared_neurons(skill_neurons(first[kept], fraction), skill_neurons(second[kept], fraction))
+        table = table[table["site"] >= 0].assign(
+            repeat=repeat, correlation=rank_correlation(first[kept], second[kept]).numpy()
+        )
+        parts.append(table.assign(site=torch.nonzero(kept).flatten().numpy()))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stratified_half(labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """1 for half of the examples of each label, 0 for the others, [examples]."""
+    half = torch.zeros(len(labels))
+    for label in (0, 1):
+        own = np.flatnonzero(labels.numpy() == label)
+        half[torch.from_numpy(rng.permutation(own)[: len(own) // 2])] = 1
+    return half
+
+
+def held_out(selection: NeuronScores, report: NeuronScores) -> Tensor:
+    """Each neuron's accuracy on one split, at the position and in the direction that were best on another, [sites,
+    width].
+
+    Unlike predictivity, which takes the best position anew, nothing is chosen on the reported split: 0.5 is what a
+    useless neuron has on balanced labels, and values below it occur. Mean over prompts.
+    """
+    first, second = (s.accuracy if s.accuracy.ndim == 4 else s.accuracy[None] for s in (selection, report))
+    if first.shape != second.shape:
+        raise SkillkitError(
+            f"The scores are of different prompts or models: {list(first.shape)} and {list(second.shape)}."
+        )
+    best = torch.nan_to_num(torch.maximum(first, 1 - first), nan=-1.0).argmax(2, keepdim=True)
+    chosen, there = first.gather(2, best), second.gather(2, best)
+    return torch.where(chosen >= 0.5, there, 1 - there).squeeze(2).mean(0)
+
+
+def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: float = 0.05) -> pd.DataFrame:
+    """How much better the top neurons look on the split they were chosen on, one row per site.
+
+    Columns: site, neurons, selection (their mean predictivity there), report (mean predictivity on the other split),
+    held_out (mean of ``held_out``), bias = selection - report, full_bias = selection - held_out.
+    """
+    mask, fixed = skill_neurons(selection.predictivity, fraction), held_out(selection, report)
+    rows = []
+    for site, chosen in enumerate(mask):
+        if not chosen.any():
+            raise SkillkitError(
+                f"The top {fraction:.2%} of a site of {len(chosen)} neurons is no neuron. Use a larger fraction."
+            )
+        values = [
+            t[site][chosen].double().mean().item()
+            for t in (selection.predictivity, report.predictivity, fixed)
+        ]
+        rows.append(
+            {
+                "site": site,
+                "neurons": int(chosen.sum()),
+                **dict(zip(("selection", "report", "held_out"), values, strict=True)),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.assign(
+        bias=frame["selection"] - frame["report"], full_bias=frame["selection"] - frame["held_out"]
+    )
+
+
+def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[FFNSite]) -> pd.DataFrame:
+    """Do similar tasks rank neurons alike? Spearman correlations between the predictivities of tasks (Wang et al.
+    2022, task specificity).
+
+    Args:
+        predictivities: by task, one [sites, width] for each seed.
+        sites: of the backbone.
+
+    Returns:
+        One row per pair of tasks (both orders) and site: row, column, stack, layer, value (mean over pairs of
+        seeds), pairs. A task with itself is correlated across *different* seeds (NaN with one seed): what two
+        prompts for the same task reach is the ceiling that any pair of tasks must be compared with.
+    """
+    ranks = {
+        (task, seed): _standard_ranks(scores)
+        for task, seeds in predictivities.items()
+        for seed, scores in enumerate(seeds)
+    }
+    rows = []
+    for first, seeds in predictivities.items():
+        for second, others in predictivities.items():
+            pairs = [
+                (i, j) for i in range(len(seeds)) for j in range(len(others)) if first != second or i < j
+            ]
+            values = [(ranks[first, i] * ranks[second, j]).sum(1) for i, j in pairs]
+            mean = torch.stack(values).mean(0) if values else torch.full((len(sites),), torch.nan)
+            for site, value in zip(sites, mean.tolist(), strict=True):
+                rows.append(
+                    {
+                        "row": first,
+                        "column": second,
+                        "stack": site.stack,
+                        "layer": site.layer,
+                        "value": value,
+                        "pairs": len(pairs),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _standard_ranks(scores: Tensor) -> Tensor:
+    """Ranks per site, centred and of length 1, so that their product is Spearman's correlation."""
+    ranks = torch.from_numpy(stats.rankdata(scores.double().numpy(), axis=1))
+    centred = ranks - ranks.mean(1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True)
+
+
+def _same_shape(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape or first.ndim != 2:
+        raise SkillkitError(
+            f"Two [sites, width] of one model are compared, not {list(first.shape)} and {list(second.shape)}."
+        )
