@@ -119,21 +119,40 @@ _QUESTIONS = ("question1", "question2")
 _SENTENCES = ("sentence1", "sentence2")
 
 
+# Commits of the Hub repositories, so that a study meets the same data next year. None: follow the newest.
+_REVISIONS = {
+    "AI-Secure/adv_glue": "e1abda026f687e917a8d9895469194736ebe872c",
+    "cardiffnlp/tweet_eval": "b3a375baf0f409c77e6bc7aa35102b7b3534f8be",
+    "cornell-movie-review-data/rotten_tomatoes": "aa13bc287fa6fcab6daf52f0dfb9994269ffea28",
+    "fancyzhx/ag_news": "eb185aade064a813bc0b7f42de02595523103ca4",
+    "fancyzhx/amazon_polarity": "9d9c45c18f8c3cf1b23a3c27917b60cbf28f3289",
+    "fancyzhx/dbpedia_14": "9abd46cf7fc8b4c64290f26993c540b92aa145ac",
+    "google-research-datasets/paws": "161ece9501cf0a11f3e48bd356eaa82de46d6a09",
+    "nyu-mll/glue": "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c",
+    "stanfordnlp/imdb": "e6281661ce1c48d982bc483cf8a173c1bbeb5d31",
+    "stanfordnlp/snli": "cdb5c3d5eed6ead6e5a341c8e56e669bb666725b",
+}
+
+
+def _hub(repository: str, config: str | None = None, **splits: str) -> HubSource:
+    return HubSource(repository, config, splits=splits, revision=_REVISIONS.get(repository))
+
+
 def _glue(config: str, test: str = "validation") -> HubSource:
     """GLUE's test labels are hidden, so its dev split is the test split and validation is cut from train."""
-    return HubSource("nyu-mll/glue", config, splits={"train": "train", "test": test})
+    return _hub("nyu-mll/glue", config, train="train", test=test)
 
 
 def _adv_glue(config: str) -> HubSource:
-    return HubSource("AI-Secure/adv_glue", config, splits={"test": "validation"})
+    return _hub("AI-Secure/adv_glue", config, test="validation")
 
 
 def _whole(repository: str, config: str | None = None) -> HubSource:
-    return HubSource(repository, config, splits={s: s for s in ("train", "validation", "test")})
+    return _hub(repository, config, train="train", validation="validation", test="test")
 
 
-def _without_validation(repository: str, **rest: str) -> HubSource:
-    return HubSource(repository, splits={"train": "train", "test": "test"}, **rest)  # type: ignore[arg-type]
+def _without_validation(repository: str) -> HubSource:
+    return _hub(repository, train="train", test="test")
 
 
 def _ethics(part: str, rename: dict[str, str]) -> HubSource:
@@ -153,7 +172,7 @@ _ROWS: tuple[Task, ...] = (
     Task("restaurant", text_columns=("text", "aspect"), **_SENTIMENT3),
     # inference
     Task("mnli", hub=_glue("mnli", "validation_matched"), twins=("adv_mnli", "adv_mnli_mm"), **_NLI3),
-    Task("mnli_mismatched", hub=HubSource("nyu-mll/glue", "mnli", splits={"test": "validation_mismatched"}), clean="mnli",
+    Task("mnli_mismatched", hub=_hub("nyu-mll/glue", "mnli", test="validation_mismatched"), clean="mnli",
          twins=("adv_mnli_mm",), **_NLI3),
     Task("snli", hub=_whole("stanfordnlp/snli"), **_NLI3),
     Task("qnli", text_columns=("question", "sentence"), hub=_glue("qnli"), twins=("adv_qnli",), su_words=_SU_NLI2, **_NLI2),

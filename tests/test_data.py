@@ -163,6 +163,7 @@ def test_hub_tasks_are_asked_for_by_their_row(monkeypatch):
 
     def answer(repository, config=None, split=None, data_files=None, revision=None):
         asked.append((repository, config, split))
+        assert revision or repository == "hendrycks/ethics"
         key = (repository, config, data_files or {})
         task = next(
             t for t in TASKS.values() if t.hub and (t.hub.repository, t.hub.config, t.hub.files) == key
