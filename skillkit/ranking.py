@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
@@ -92,6 +93,26 @@ def prediction_intervals(
         low, high = np.quantile(kept, tails) if len(kept) else (math.nan, math.nan)
         intervals[name] = (float(low), float(high))
     return intervals
+
+
+def prediction_table(
+    metrics: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """`prediction` of several metrics [T, T] by name, one row per metric and aggregation: value, low, high.
+
+    The interval is a 95 % bootstrap over tasks; `resamples=0` leaves it out (NaN).
+    """
+    rows = []
+    for name, metric in metrics.items():
+        intervals = (
+            prediction_intervals(metric, transfer, resamples=resamples, seed=seed) if resamples else {}
+        )
+        for aggregation, value in prediction(metric, transfer).items():
+            low, high = intervals.get(aggregation, (math.nan, math.nan))
+            rows.append(
+                {"metric": name, "aggregation": aggregation, "value": value, "low": low, "high": high}
+            )
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)

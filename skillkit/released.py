@@ -34,7 +34,7 @@ from skillkit.data import load_task
 from skillkit.errors import SkillkitError
 from skillkit.intervals import wilson
 from skillkit.prompts import SoftPrompt, label_logits
-from skillkit.ranking import AGGREGATIONS, prediction, prediction_intervals
+from skillkit.ranking import AGGREGATIONS, prediction, prediction_table
 from skillkit.similarities import overlap_rate, same_type, similarities
 
 Array = NDArray[np.float64]
@@ -188,30 +188,16 @@ def correlations(release: Release, *, resamples: int = 1000) -> pd.DataFrame:
     row 0"), metric, aggregation, value (Spearman), low, high (95 % bootstrap over tasks). ON and same-type
     do not depend on the rows and come once. `resamples=0` leaves out the intervals.
     """
-    rows = []
+    tables = []
     for skip, label in ((0, "all"), (1, "without row 0")):
-        for metric, matrix in metric_matrices(release, skip_rows=skip).items():
-            if skip and metric in ("ON", "same-type"):
-                continue
-            values = prediction(matrix, release.transfer)
-            intervals = (
-                prediction_intervals(matrix, release.transfer, resamples=resamples) if resamples else {}
-            )
-            for aggregation in AGGREGATIONS:
-                low, high = intervals.get(aggregation, (np.nan, np.nan))
-                rows.append(
-                    {
-                        "release": release.name,
-                        "tasks": len(release.tasks),
-                        "rows": label,
-                        "metric": metric,
-                        "aggregation": aggregation,
-                        "value": values[aggregation],
-                        "low": low,
-                        "high": high,
-                    }
-                )
-    return pd.DataFrame(rows)
+        metrics = metric_matrices(release, skip_rows=skip)
+        if skip:
+            metrics = {name: matrix for name, matrix in metrics.items() if name not in ("ON", "same-type")}
+        table = prediction_table(metrics, release.transfer, resamples=resamples)
+        tables.append(table.assign(release=release.name, tasks=len(release.tasks), rows=label))
+    first = ["release", "tasks", "rows"]
+    whole = pd.concat(tables, ignore_index=True)
+    return whole[[*first, *(name for name in whole.columns if name not in first)]]
 
 
 def row_norms(release: Release) -> pd.DataFrame:

@@ -1,0 +1,219 @@
+"""Zero-shot transfer against plain loops; tuning from other prompts; the definitions of the speed-ups."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import TASK, tiny_backbone, toy_data, toy_dataset
+
+from skillkit import prompts as prompts_module
+from skillkit.data import TaskData
+from skillkit.errors import SkillkitError
+from skillkit.neurons import skill_neurons
+from skillkit.prompts import SoftPrompt, label_logits
+from skillkit.similarities import activated, overlap_rate, similarity
+from skillkit.tasks import Task
+from skillkit.transfer import (
+    FRESH,
+    MAJORITY,
+    RANDOM,
+    prompt_similarities,
+    speed_ups,
+    transfer_matrix,
+    transfer_summary,
+    transfer_table,
+    tune_from,
+)
+from skillkit.tuning import tune_prompt
+
+THREE = Task("three", "topic", ("text",), ("a", "b", "c"), ("word1", "word2", "middling"))
+
+
+def three_data():
+    splits = {
+        split: toy_dataset(n, seed, classes=3)
+        for split, n, seed in (("train", 31, 5), ("validation", 20, 6), ("test", 22, 7))
+    }
+    return TaskData(THREE, splits, "the test")
+
+
+def normal_prompts(backbone, names, seeds=(0, 1)):
+    """Untuned prompts, another one for each task and seed."""
+    return {
+        name: {seed: SoftPrompt.initial(backbone, 3, 100 * place + seed, "normal") for seed in seeds}
+        for place, name in enumerate(names)
+    }
+
+
+@pytest.fixture
+def tasks():
+    return {
+        "toy": toy_data(),
+        "other": replace(toy_data(seed=9), task=replace(TASK, name="other")),
+        "three": three_data(),
+    }
+
+
+@pytest.mark.parametrize("family", ["roberta", "t5", "gpt2"])
+def test_zero_shot_equals_one_example_at_a_time(family, tasks):
+    backbone = tiny_backbone(family)
+    prompts = normal_prompts(backbone, tasks)
+    table = transfer_table(backbone, prompts, tasks, batch_size=7).set_index(["source", "target", "seed"])
+    for source, by_seed in prompts.items():
+        for target, data in tasks.items():
+            correct = 0
+            for row in range(len(data.test)):
+                logits = label_logits(backbone, by_seed[1], data.test.select([row]), data.task)
+                assert logits.shape[1] == len(data.task.labels)  # the target's label words, not the source's
+                correct += int(logits.argmax()) == data.test[row]["label"]
+            found = table.loc[(source, target, 1)]
+            assert found["value"] == pytest.approx(correct / len(data.test))
+            assert found["prompt"] == ("own" if source == target else "other")
+            assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_majority_and_random_rows(tasks):
+    backbone = tiny_backbone("roberta")
+    tasks["toy"].splits["train"] = toy_dataset(40, 0).filter(
+        lambda row: row["label"] == 1
+    )  # only label 1 in training
+    table = transfer_table(backbone, normal_prompts(backbone, tasks), tasks)
+    majority = table[(table["source"] == MAJORITY) & (table["target"] == "toy")]["value"].item()
+    assert majority == pytest.approx(np.mean(tasks["toy"].test["label"]))
+    untuned = table[table["source"] == RANDOM]
+    assert len(untuned) == 2 * len(tasks)
+    assert set(untuned["prompt"]) == {"random"}
+    counts = table.groupby("prompt").size()
+    assert counts.to_dict() == {"own": 6, "other": 12, "random": 6, "majority": 3}
+
+
+def test_one_pass_per_prompt_and_target_and_no_repeated_tokenisation(tasks, monkeypatch):
+    backbone = tiny_backbone("roberta")
+    passes, tokenised = [], []
+    forward, call = prompts_module.answer_hidden, type(backbone.tokenizer).__call__
+    monkeypatch.setattr(prompts_module, "answer_hidden", lambda *a: passes.append(1) or forward(*a))
+    monkeypatch.setattr(
+        type(backbone.tokenizer), "__call__", lambda *a, **k: tokenised.append(k) or call(*a, **k)
+    )
+    transfer_table(backbone, normal_prompts(backbone, tasks), tasks, batch_size=64)
+    assert (
+        len(passes) == (3 * 2 + 2) * 3
+    )  # every test split fits one batch: (prompts and untuned ones) x targets
+    assert (
+        len([k for k in tokenised if "truncation" in k]) == 3
+    )  # one call per task; label words are looked up apart
+
+
+def test_matrices_and_summary(tasks):
+    backbone = tiny_backbone("roberta")
+    table = transfer_table(backbone, normal_prompts(backbone, tasks), tasks)
+    names = list(tasks)
+    absolute, relative = transfer_matrix(table, names), transfer_matrix(table, names, relative=True)
+    values = table.set_index(["source", "target", "seed"])["value"]
+    for i, s in enumerate(names):
+        for j, t in enumerate(names):
+            assert absolute[i, j] == pytest.approx(np.mean([values[s, t, k] for k in (0, 1)]))
+            expected = np.mean([values[s, t, k] / values[t, t, k] for k in (0, 1)])
+            assert relative[i, j] == pytest.approx(expected)
+    summary = transfer_summary(table, names).set_index(["source", "target"])
+    assert summary.loc[("toy", "three"), "value"] == pytest.approx(absolute[0, 2])
+    assert summary.loc[("toy", "three"), "relative"] == pytest.approx(relative[0, 2])
+    assert summary.loc[("toy", "three"), "seeds"] == 2
+    assert (summary.loc[RANDOM, "low"] <= summary.loc[RANDOM, "high"]).all()
+    assert summary.index.get_level_values(0).unique().tolist() == [*names, RANDOM, MAJORITY]
+
+
+def test_prompts_that_differ_in_length_are_refused(tasks):
+    backbone = tiny_backbone("roberta")
+    prompts = normal_prompts(backbone, ["toy", "other"])
+    prompts["other"][0] = SoftPrompt.initial(backbone, 4, 0)
+    with pytest.raises(SkillkitError, match="Tune them alike"):
+        transfer_table(backbone, prompts, tasks)
+    with pytest.raises(SkillkitError, match="No prompts"):
+        transfer_table(backbone, {}, tasks)
+
+
+def test_prompt_similarities_compare_different_seeds():
+    backbone = tiny_backbone("t5")
+    prompts = normal_prompts(backbone, ["one", "two"])
+    mask = skill_neurons(torch.rand(len(backbone.sites), backbone.width), 0.4)
+    found = prompt_similarities(
+        backbone, prompts, {"one": "a", "two": "b"}, skill={"one": ~mask, "two": mask}, group_size=1
+    )
+    one, two = prompts["one"], prompts["two"]
+    crossed = [(one[0], two[1]), (one[1], two[0])]
+    assert found["C_concat"][0, 1] == pytest.approx(
+        np.mean([similarity(p.matrix, q.matrix)["C_concat"] for p, q in crossed])
+    )
+    assert found["E_concat"][0, 0] == 1
+    patterns = [[activated(backbone, prompt).numpy() for prompt in pair] for pair in crossed]
+    assert found["ON"][0, 1] == pytest.approx(np.mean([overlap_rate(*pair) for pair in patterns]))
+    on_target = [overlap_rate(*pair, neurons=mask.numpy()) for pair in patterns]
+    assert found["ON skill neurons"][0, 1] == pytest.approx(np.mean(on_target))
+    # the encoder has no answer slot, so ON is about decoder layers alone
+    assert {name for name in found if name.startswith("ON ")} == {
+        "ON decoder 0",
+        "ON decoder 1",
+        "ON skill neurons",
+    }
+    np.testing.assert_array_equal(found["same-type"], np.eye(2))
+
+
+def test_with_one_seed_tasks_are_compared_by_that_seed():
+    backbone = tiny_backbone("roberta")
+    prompts = normal_prompts(backbone, ["one", "two"], seeds=(0,))
+    found = prompt_similarities(backbone, prompts, {"one": "a", "two": "a"})
+    expected = similarity(prompts["one"][0].matrix, prompts["two"][0].matrix)
+    assert found["C_average"][0, 1] == pytest.approx(expected["C_average"])
+
+
+def test_tuning_from_a_tuned_prompt_starts_where_that_prompt_is():
+    backbone, data = tiny_backbone("roberta"), toy_data(train=120)
+    budget = {"steps": 60, "batch_size": 16, "learning_rate": 0.1, "evaluate_every": 15}
+    tuned = tune_prompt(backbone, data, length=3, seed=0, **budget)
+    tried = tune_from(backbone, data, {"itself": {0: tuned.prompt}}, seeds=[0], length=3, **budget)
+
+    fresh = tried.curves[tried.curves["start"] == FRESH].set_index("step")["accuracy"]
+    assert fresh.index.tolist() == [0, 15, 30, 45, 60]
+    assert fresh.loc[15:].tolist() == pytest.approx(
+        tuned.history["accuracy"].tolist()
+    )  # the same run as tune_prompt's
+    again = tried.curves[tried.curves["start"] == "itself"].set_index("step")["accuracy"]
+    assert again[0] == pytest.approx(tuned.validation_accuracy)
+    assert tuned.validation_accuracy > fresh[0]  # there was something to learn
+
+    ups = speed_ups(tried.curves).set_index("start")
+    assert ups.loc["itself", "steps_to_fresh_best"] == 0
+    assert ups.loc["itself", "comparable_speed_up"] >= 1
+    results = tried.results.set_index("start")
+    assert results.loc[FRESH, "n"] == len(data.test)
+    assert results.loc[FRESH, "low"] < results.loc[FRESH, "value"] < results.loc[FRESH, "high"]
+
+
+def test_speed_ups_by_hand():
+    runs = {
+        FRESH: [0.50, 0.60, 0.70, 0.80, 0.79],
+        "quick": [0.60, 0.80, 0.90, 0.895, 0.90],
+        "never": [0.50, 0.55, 0.60, 0.60, 0.60],
+        "there": [0.85, 0.80, 0.80, 0.80, 0.80],
+    }
+    curves = pd.DataFrame(
+        [
+            {"start": name, "seed": 0, "step": 10 * i, "accuracy": value, "n": 100}
+            for name, values in runs.items()
+            for i, value in enumerate(values)
+        ]
+    )
+    ups = speed_ups(curves, tolerance=0.01).set_index("start")
+    assert ups["steps_to_fresh_best"].to_dict() == pytest.approx(
+        {FRESH: 30, "quick": 10, "never": np.nan, "there": 0}, nan_ok=True
+    )
+    assert ups["comparable_speed_up"].to_dict() == pytest.approx(
+        {FRESH: 1, "quick": 3, "never": np.nan, "there": 3}, nan_ok=True
+    )
+    assert ups["steps_to_convergence"].to_dict() == {FRESH: 30, "quick": 20, "never": 20, "there": 0}
+    assert ups["convergence_speed_up"].to_dict() == pytest.approx(
+        {FRESH: 1, "quick": 1.5, "never": 1.5, "there": 3}
+    )
