@@ -1,0 +1,71 @@
+"""What a page says about a claim, worded by its numbers: nothing about an outcome is typed in by hand."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
+
+
+def verdict(low: float, high: float, border: float = 0.0) -> str:
+    """Whether a quantity claimed to lie above `border` does, given its interval.
+
+    "held" if the whole interval lies above, "did not hold" if it lies at or below, "undecided" if it covers
+    the border or is not known (NaN).
+    """
+    if low > border:
+        return HELD
+    if high <= border:
+        return FAILED
+    return UNDECIDED
+
+
+def claim(text: str, row: Mapping[str, Any], border: float = 0.0, source: str = "") -> dict[str, Any]:
+    """A row about one claim: its text, the number it rests on (with interval and n), and the verdict."""
+    return {
+        "claim": text,
+        "source": source,
+        "value": float(row["value"]),
+        "low": float(row["low"]),
+        "high": float(row["high"]),
+        "n": row.get("n"),
+        "border": border,
+        "verdict": verdict(float(row["low"]), float(row["high"]), border),
+    }
+
+
+def number(row: Mapping[str, Any], signed: bool = False) -> str:
+    """A value with its interval and n in words: `0.87 (0.84 to 0.90, n = 400)`."""
+    form = "+.3f" if signed else ".3f"
+    known = [f"{row['low']:{form}} to {row['high']:{form}}"] if pd.notna(row.get("low")) else []
+    count = [f"n = {int(row['n']):,}"] if pd.notna(row.get("n")) else []
+    inside = ", ".join(known + count)
+    return f"{row['value']:{form}}" + (f" ({inside})" if inside else "")
+
+
+def claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
+    """The claims as a Markdown table for a page."""
+    lines = ["| claim | from | measured here | verdict |", "|---|---|---|---|"]
+    for each in claims:
+        against = f", against {each['border']:.3g}" if each["border"] else ""
+        measured = number(each, signed=not each["border"]) + against
+        lines.append(f"| {each['claim']} | {each['source']} | {measured} | **{each['verdict']}** |")
+    return "\n".join(lines)
+
+
+def claim_rows(claims: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The claims as rows of a result table: metric `claim`, with text and verdict as further columns."""
+    return [{"metric": "claim", **each} for each in claims]
+
+
+def numbers_table(rows: pd.DataFrame, columns: Mapping[str, str]) -> str:
+    """A Markdown table of measurements: given columns under their headings, then value, interval and n."""
+    lines = ["| " + " | ".join([*columns.values(), "value", "interval", "n"]) + " |"]
+    lines.append("|" + "---|" * (len(columns) + 3))
+    for row in rows.to_dict("records"):
+        own = ["" if pd.isna(row[name]) else str(row[name]) for name in columns]
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else ""
+        count = f"{int(row['n']):,}" if pd.notna(row["n"]) else ""
+        lines.append("| " + " | ".join([*own, f"{row['value']:.3f}", interval, count]) + " |")
+    return "\n".join(lines)

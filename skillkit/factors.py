@@ -1,0 +1,133 @@
+"""Which cause of the label does a neuron follow? Answerable for generated tasks, whose causes are known.
+
+The bundled tasks' rows carry the factors they were generated from, in columns `factor_*`: polarity of the
+deciding word, negation, topic, relation of premise and hypothesis. A neuron's predictivity *for a factor*
+is that of its threshold, with the factor's value in the place of the label.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skillkit.activations import present_positions, take, watch
+from skillkit.backbones import Backbone
+from skillkit.errors import SkillkitError
+from skillkit.inputs import encode
+from skillkit.intervals import bootstrap
+from skillkit.prompts import SoftPrompt, layout_of, run
+from skillkit.tasks import Task
+
+PREFIX = "factor_"
+
+#: A neuron at a position: site index, entry of the positions axis, coordinate.
+Place = tuple[int, int, int]
+
+
+def binary_factors(
+    dataset: Dataset, *, least: int = 20, most_values: int = 6
+) -> dict[str, NDArray[np.float64]]:
+    """Yes-or-no questions about the generating factors, by name: 0/1 [examples], NaN where the question
+    does not apply.
+
+    A factor with two values gives one question, one with more (up to `most_values`) a question per value
+    against the rest. Questions with fewer than `least` examples on either side are left out, and so is a
+    question that a former one asks already, in the same or the opposite sense. Text factors with more
+    values (the words themselves) are left out.
+    """
+    questions: dict[str, NDArray[np.float64]] = {}
+    for column in dataset.column_names:
+        if not column.startswith(PREFIX):
+            continue
+        values = pd.Series(dataset[column][:])
+        levels = sorted(values.dropna().unique(), key=str)
+        if not 2 <= len(levels) <= most_values:
+            continue
+        for level in levels[-1:] if len(levels) == 2 else levels:
+            answer = np.where(values.isna(), np.nan, (values == level).astype(float))
+            name = f"{column.removeprefix(PREFIX)} = {level}"
+            if min(np.nansum(answer), np.nansum(1 - answer)) >= least and not _asked(
+                answer, questions.values()
+            ):
+                questions[name] = answer
+    return questions
+
+
+def _asked(answer: NDArray[np.float64], questions: Iterable[NDArray[np.float64]]) -> bool:
+    return any(
+        np.array_equal(answer, other, equal_nan=True) or np.array_equal(answer, 1 - other, equal_nan=True)
+        for other in questions
+    )
+
+
+def best_places(accuracy: Tensor, neurons: Sequence[tuple[int, int]]) -> list[Place]:
+    """For each (site, coordinate) the position at which it is most predictive, from accuracy [sites,
+    positions, width].
+    """
+    best = torch.nan_to_num(torch.maximum(accuracy, 1 - accuracy), nan=-1.0).argmax(dim=1)
+    return [(site, int(best[site, neuron]), neuron) for site, neuron in neurons]
+
+
+def activations_at(
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    dataset: Dataset,
+    task: Task,
+    places: Sequence[Place],
+    *,
+    batch_size: int = 64,
+) -> NDArray[np.float64]:
+    """Activations of a few neurons at given positions, [examples, places], in the order of the data set."""
+    encoded = encode(backbone, dataset, task, layout_of(prompt))
+    recorded = np.full((len(encoded), len(places)), np.nan)
+
+    def keep(site: int, activation: Tensor, current: object) -> None:
+        present, where = present_positions(backbone, site, current)  # type: ignore[arg-type]
+        for column, (wanted, position, neuron) in enumerate(places):
+            if wanted == site and position in present:
+                values = take(activation, where)[:, present.index(position), neuron]
+                recorded[current.batch.rows.numpy(), column] = values.float().cpu().numpy()  # type: ignore[attr-defined]
+
+    with watch(backbone, keep):
+        for _ in run(backbone, prompt, encoded, batch_size=batch_size):
+            pass
+    return recorded
+
+
+def factor_predictivity(
+    bits: NDArray[np.bool_], questions: Mapping[str, NDArray[np.float64]], units: Sequence[str]
+) -> pd.DataFrame:
+    """Predictivity of thresholded neurons, `bits` [examples, units], for each question: unit, factor,
+    value, low, high, n.
+
+    Balanced: the mean of the shares right among the yes and among the no examples, so that a rare factor
+    does not look predictable by never being there. `low` and `high` are a bootstrap interval over examples
+    of the accuracy in the direction chosen on all of them, so an interval may reach below 0.5.
+    """
+    if bits.ndim != 2 or bits.shape[1] != len(units):
+        raise SkillkitError(f"bits must be [examples, {len(units)} units]; got {list(bits.shape)}.")
+    rows = []
+    for name, answer in questions.items():
+        known = ~np.isnan(answer)
+        yes = answer[known] == 1
+        weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))
+        for column, unit in enumerate(units):
+            right = bits[known, column] == yes
+            balanced = float((right * weight).mean())
+            scores = (right if balanced >= 0.5 else ~right) * weight
+            low, high = bootstrap(scores)
+            rows.append(
+                {
+                    "unit": unit,
+                    "factor": name,
+                    "value": max(balanced, 1 - balanced),
+                    "low": low,
+                    "high": min(high, 1.0),
+                    "n": int(known.sum()),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,78 @@
+"""Factors: questions are asked once, activations are the recorded ones, and a planted follower is named."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TASK, tiny_backbone, toy_data
+from datasets import Dataset
+
+from skillkit.activations import record
+from skillkit.errors import SkillkitError
+from skillkit.factors import activations_at, best_places, binary_factors, factor_predictivity
+from skillkit.prompts import SoftPrompt
+
+
+def test_questions_from_factors() -> None:
+    rows = 90
+    table = {
+        "text": ["a"] * rows,
+        "factor_negated": [i % 2 for i in range(rows)],
+        "factor_opposite": [1 - i % 2 for i in range(rows)],
+        "factor_part": [("adjective", "noun", "verb")[i % 3] for i in range(rows)],
+        "factor_rare": [int(i == 0) for i in range(rows)],
+        "factor_constant": [1] * rows,
+        "factor_word": [f"word{i}" for i in range(rows)],
+        "factor_minor": [None if i % 3 == 0 else i % 2 for i in range(rows)],
+    }
+    questions = binary_factors(Dataset.from_dict(table), least=20)
+    assert list(questions) == [
+        "negated = 1",
+        "part = adjective",
+        "part = noun",
+        "part = verb",
+        "minor = 1",
+    ] or set(questions) == {
+        "negated = 1",
+        "part = adjective",
+        "part = noun",
+        "part = verb",
+        "minor = 1.0",
+    }
+    assert np.isnan(questions[list(questions)[-1]]).sum() == 30
+    assert questions["part = noun"].sum() == 30
+
+
+@pytest.mark.parametrize("family", ["roberta", "t5"])
+def test_activations_at_places_are_the_recorded_ones(family: str) -> None:
+    backbone, data = tiny_backbone(family), toy_data()
+    prompt = SoftPrompt.initial(backbone, 3, 0)
+    everything = record(backbone, prompt, data.test, TASK).numpy()
+    places = [(0, 2, 5), (len(backbone.sites) - 1, 0, 11), (0, 3, 0)]
+    seen = activations_at(backbone, prompt, data.test, TASK, places, batch_size=7)
+    for column, (site, position, neuron) in enumerate(places):
+        np.testing.assert_allclose(seen[:, column], everything[:, site, position, neuron], atol=1e-5)
+
+
+def test_the_best_position_is_the_most_telling_one() -> None:
+    accuracy = torch.full((1, 3, 2), 0.5)
+    accuracy[0, 2, 1], accuracy[0, 1, 1], accuracy[0, 0, 0] = 0.1, 0.8, torch.nan
+    assert best_places(accuracy, [(0, 1)]) == [(0, 2, 1)]
+
+
+def test_a_follower_is_told_from_a_bystander_even_when_the_factor_is_rare() -> None:
+    rng = np.random.default_rng(0)
+    rare = (rng.random(2000) < 0.1).astype(float)
+    other = (rng.random(2000) < 0.5).astype(float)
+    follower = np.where(rng.random(2000) < 0.9, rare, 1 - rare).astype(bool)
+    silent = np.zeros(2000, dtype=bool)
+    table = factor_predictivity(
+        np.stack([~follower, silent], 1), {"rare": rare, "other": other}, ["follower", "silent"]
+    )
+    value = table.set_index(["unit", "factor"])["value"]
+    assert value["follower", "rare"] == pytest.approx(0.9, abs=0.04)
+    assert value["follower", "other"] < 0.56
+    assert value["silent", "rare"] == pytest.approx(0.5)
+    row = table.set_index(["unit", "factor"]).loc[("follower", "rare")]
+    assert row["low"] < row["value"] < row["high"] and row["n"] == 2000
+    with pytest.raises(SkillkitError, match="units"):
+        factor_predictivity(np.stack([silent], 1), {"rare": rare}, ["a", "b"])
