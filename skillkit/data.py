@@ -183,7 +183,7 @@ def _subtask(
 def _read(task: Task, data: str | os.PathLike[str] | None, seed: int) -> tuple[dict[str, Dataset], str]:
     from skillkit import classroom
 
-    if task.name in classroom.TASKS or (task.clean in classroom.TASKS):
+    if task.name in classroom.TASKS:
         return classroom.classroom_splits(task.name, seed=0), "the bundled tasks"
     folder = os.environ.get("SKILLKIT_DATA", "") if data is None else os.fspath(data)
     return (_read_folder(task, Path(folder)), f"folder {folder}") if folder else (_read_hub(task), "the Hub")

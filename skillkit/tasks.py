@@ -217,24 +217,21 @@ TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
 
 
 def _bundled() -> dict[str, Task]:
-    """The bundled tasks as rows of the same kind: their twins point at them, and they at their twins."""
+    """The bundled tasks and their twins as rows of the same kind."""
     from skillkit import classroom
 
-    rows = {}
-    for bundled in classroom.TASKS.values():
-        twin = bundled.twin
-        row = Task(
+    return {
+        bundled.name: Task(
             bundled.name,
             bundled.type,
-            tuple(bundled.text_columns),
-            tuple(bundled.labels),
-            tuple(bundled.label_words),
-            twins=(twin,) if twin else (),
+            bundled.text_columns,
+            bundled.labels,
+            bundled.label_words,
+            twins=(bundled.twin,) if bundled.twin else (),
+            clean=bundled.original,
         )
-        rows[row.name] = row
-        if twin:
-            rows[twin] = Task(twin, row.type, row.text_columns, row.labels, row.words, clean=row.name)
-    return rows
+        for bundled in classroom.TASKS.values()
+    }
 
 
 def all_tasks() -> dict[str, Task]:

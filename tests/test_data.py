@@ -215,6 +215,14 @@ class TestSubtasks:
         assert binary_subtasks(whole) == {"many": whole}
 
 
+def test_bundled_tasks_and_their_twins_load():
+    clean, twin = load_task("film_sentiment"), load_task("adv_film_sentiment")
+    assert set(clean.splits) == {"train", "validation", "test"}
+    assert set(twin.splits) == {"test"}
+    assert (clean.task.twin, twin.task.clean) == ("adv_film_sentiment", "film_sentiment")
+    assert {"original_sentence", "data_construction", "method"} <= set(twin.test.column_names)
+
+
 def test_shared_sentences_leave_train_and_validation_but_not_test():
     task = get_task("sst2")
     mine = {
