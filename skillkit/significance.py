@@ -1,5 +1,4 @@
-"""Is a neuron's predictivity better than luck? A permutation null for the most predictive of many neurons and
-positions.
+"""Is a neuron's predictivity better than luck? Permutation nulls for the most predictive of many neurons.
 
 Predictivity is a maximum over positions, and a skill neuron is chosen among thousands: even on labels that say
 nothing, the best neuron looks good. So labels are permuted, and every neuron is scored again on each permutation.
