@@ -217,13 +217,13 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
         key = agent if at_agent else thing
         return Pair(event, wide, key) if relation == "general" else Pair(wide, event, key)
     if relation in ("drop", "detail"):
-        detail = "place" if draw.chance(0.6) else "adjective"
-        pool = world.places if detail == "place" else ADJECTIVES
-        word = getattr(event, detail) or picker.word(pool)
-        with_detail, without = {detail: word}, {detail: ""}
-        if relation == "drop":
-            return Pair(replace(event, **with_detail), replace(target, **without), word.split()[-1], general)
-        return Pair(replace(event, **without), replace(target, **with_detail), word.split()[-1], general)
+        at_place = draw.chance(0.6)
+        word = (place if at_place else adjective) or picker.word(world.places if at_place else ADJECTIVES)
+        rich, poor = (event, target) if relation == "drop" else (target, event)
+        rich = replace(rich, place=word) if at_place else replace(rich, adjective=word)
+        poor = replace(poor, place="") if at_place else replace(poor, adjective="")
+        premise, hypothesis = (rich, poor) if relation == "drop" else (poor, rich)
+        return Pair(premise, hypothesis, word.split()[-1], general)
     if relation == "passive":
         return Pair(event, replace(target, passive=not event.passive), verb.form(world.progressive), general)
     if relation == "roles":

@@ -47,7 +47,7 @@ SYNONYMS: dict[str, str] = synonym_table("""
 | select pick | people folks | delete remove | singer vocalist | singers vocalists | guest visitor
 | guests visitors | writer author | writers authors | smile grin | smiles grins | smiled grinned
 | laugh chuckle | laughs chuckles | laughed chuckled | ill sick | lazy idle | carpet rug
-| wallet purse | phone telephone | gone missing | hurts aches | hospital clinic | mail post | mailed posted
+| wallet purse | phone telephone | gone missing | hospital clinic | mail post | mailed posted
 | lawn grass | friend pal | runner jogger | goalkeeper keeper
 | waiter server | pan skillet | dinner supper | pantry larder | team squad | match contest | guide escort
 | driver chauffeur | castle fortress | border frontier | hotel inn | professor lecturer | theory hypothesis

@@ -19,8 +19,12 @@ class Chore:
 
 def chores(table: str) -> tuple[Chore, ...]:
     """Chores from lines of `base done | object | need need`."""
-    rows = [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
-    return tuple(Chore(*verb.split(), thing, tuple(needs.split())) for verb, thing, needs in rows)
+    found = []
+    for line in table.strip().splitlines():
+        verb, thing, needs = (cell.strip() for cell in line.split("|"))
+        base, done = verb.split()
+        found.append(Chore(base, done, thing, tuple(needs.split())))
+    return tuple(found)
 
 
 CHORES = Pool(
@@ -33,13 +37,13 @@ CHORES = Pool(
         iron ironed | the shirts | iron
         print printed | the report | printer
         mail mailed | the letter | stamp
-        paint painted | the fence | brush ladder
+        paint painted | the fence | roller ladder
         clean cleaned | the carpet | vacuum
         buy bought | the milk | wallet
         dry dried | the clothes | dryer
-        call called | the office | phone
+        dig dug | the garden | shovel
         cut cut | the bread | knife
-        groom groomed | the horse | comb
+        tune tuned | the guitar | tuner
         row rowed | the boat | oar
         boil boiled | the eggs | pot
         repair repaired | the bicycle | pump
@@ -77,7 +81,7 @@ DONE = phrases(
     "we {done} {thing} an hour ago",
 )
 UNABLE = phrases(
-    "i am ill | i broke my arm | i have a fever | i am in hospital | my leg hurts | the doctor told me to rest",
+    "i am ill | i broke my arm | i have a fever | i am in hospital | i had an accident | the doctor told me to rest",
     "i am injured | i feel dizzy",
 )
 UNWILLING = phrases(
@@ -85,6 +89,6 @@ UNWILLING = phrases(
     "i am rich | i feel fancy",
 )
 RECOVERED = phrases(
-    "i am not ill | i never broke my arm | i have no fever | i am not in hospital | my leg does not hurt",
+    "i am not ill | i never broke my arm | i have no fever | i am not in hospital | i had no accident",
     "i am not injured | i do not feel dizzy",
 )

@@ -54,7 +54,7 @@ INTENTS: dict[str, Pool[str]] = {
     ),
     "long": phrases(
         "how long does it take to {verb} {object} | how many hours do i need to {verb} {object}"
-        " | how many days does one need to {verb} {object}",
+        " | how much time do i need to {verb} {object}",
         "how much time goes by until i {verb} {object}",
     ),
     "who": phrases(
@@ -73,7 +73,7 @@ DETAILS = {
         "for a child | for my brother | for a beginner | for my mother | for a friend", "for my nephew"
     ),
     "limit": phrases(
-        "with little money | in one week | without help | at home | in winter | on my own",
+        "with little money | in one week | without help | at home | in winter | in a hurry",
         "before sunday | in summer",
     ),
 }

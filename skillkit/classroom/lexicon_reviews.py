@@ -45,7 +45,7 @@ DOMAINS: dict[str, Domain] = {
         contexts=phrases(
             "we went there on {day} | my {relative} paid the bill | we sat there for {number} hours"
             " | i ate there with my {relative} | it opened in {month}",
-            "the waiter came after {number} minutes",
+            "the waiter came after a while",
         ),
     ),
     "gadget": Domain(

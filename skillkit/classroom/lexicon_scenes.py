@@ -22,13 +22,39 @@ class Verb:
         return self.ing if progressive else self.past
 
 
-def verbs(table: str) -> tuple[Verb, ...]:
-    """Verbs from lines of `base ing past participle`, or of two such verbs that are opposites, separated by `|`."""
+def verb_forms(table: str) -> dict[str, Verb]:
+    """Verbs by their base form, from `base progressive past participle` entries separated by `|`."""
+    found = (Verb(*entry.split()) for entry in table.split("|"))
+    return {verb.base: verb for verb in found}
+
+
+VERBS = verb_forms("""
+    clean cleaning cleaned cleaned | push pushing pushed pushed | pull pulling pulled pulled
+    | ride riding rode ridden | play playing played played | carry carrying carried carried
+    | buy buying bought bought | sell selling sold sold | eat eating ate eaten | peel peeling peeled peeled
+    | pick picking picked picked | smell smelling smelled smelled | plant planting planted planted
+    | hold holding held held | lift lifting lifted lifted | drop dropping dropped dropped
+    | use using used used | throw throwing threw thrown | catch catching caught caught
+    | hide hiding hid hidden | find finding found found | sleep sleeping slept slept | run running ran run
+    | swim swimming swam swum | rest resting rested rested | jump jumping jumped jumped
+    | wait waiting waited waited | chase chasing chased chased | follow following followed followed
+    | watch watching watched watched | help helping helped helped | open opening opened opened
+    | close closing closed closed | fill filling filled filled | empty emptying emptied emptied
+    | wash washing washed washed | break breaking broke broken | repair repairing repaired repaired
+    | lose losing lost lost | fold folding folded folded | cook cooking cooked cooked | cut cutting cut cut
+    | move moving moved moved | paint painting painted painted | laugh laughing laughed laughed
+    | cough coughing coughed coughed | dance dancing danced danced | thank thanking thanked thanked
+    | hear hearing heard heard
+""")
+
+
+def verbs(names: str) -> tuple[Verb, ...]:
+    """Verbs by their base forms; `push/pull` is two verbs that are opposites."""
     found = []
-    for line in table.strip().splitlines():
-        pair = [Verb(*half.split()) for half in line.split("|")]
-        for verb, other in zip(pair, reversed(pair), strict=True):
-            found.append(replace(verb, anti=other.base) if other.base != verb.base else verb)
+    for name in names.split():
+        pair = name.split("/")
+        for base, other in zip(pair, reversed(pair), strict=True):
+            found.append(replace(VERBS[base], anti=other if other != base else ""))
     return tuple(found)
 
 
@@ -67,33 +93,15 @@ PARK = World(
         "toy": words("kite doll frisbee puzzle", "yoyo"),
     },
     acts={
-        "vehicle": verbs(
-            "clean cleaning cleaned cleaned\npush pushing pushed pushed | pull pulling pulled pulled\nride riding rode ridden"
-        ),
-        "instrument": verbs(
-            "play playing played played\ncarry carrying carried carried\nbuy buying bought bought | sell selling sold sold"
-        ),
-        "fruit": verbs(
-            "eat eating ate eaten\npeel peeling peeled peeled\nbuy buying bought bought | sell selling sold sold"
-        ),
-        "flower": verbs(
-            "pick picking picked picked\nsmell smelling smelled smelled\nplant planting planted planted"
-        ),
-        "tool": verbs(
-            "hold holding held held\nlift lifting lifted lifted | drop dropping dropped dropped\nuse using used used"
-        ),
-        "toy": verbs(
-            "hold holding held held\nthrow throwing threw thrown | catch catching caught caught\nhide hiding hid hidden | find finding found found"
-        ),
+        "vehicle": verbs("clean push/pull ride"),
+        "instrument": verbs("play carry buy/sell"),
+        "fruit": verbs("eat peel buy/sell"),
+        "flower": verbs("pick smell plant"),
+        "tool": verbs("hold lift/drop use"),
+        "toy": verbs("hold throw/catch hide/find"),
     },
-    alone=verbs(
-        "sleep sleeping slept slept\nrun running ran run\nswim swimming swam swum\nrest resting rested rested\n"
-        "jump jumping jumped jumped\nwait waiting waited waited"
-    ),
-    between=verbs(
-        "chase chasing chased chased\nfollow following followed followed\nwatch watching watched watched\n"
-        "help helping helped helped"
-    ),
+    alone=verbs("sleep run swim rest jump wait"),
+    between=verbs("chase follow watch help"),
     places=phrases(
         "in the park | near the lake | under the tree | at the beach | by the river | behind the fence"
         " | in the garden | on the hill",
@@ -126,33 +134,15 @@ HOME = World(
         "furniture": words("chair table sofa desk", "armchair"),
     },
     acts={
-        "container": verbs(
-            "open opening opened opened | close closing closed closed\nfill filling filled filled | empty emptying emptied emptied\nlift lifting lifted lifted | drop dropping dropped dropped"
-        ),
-        "dish": verbs(
-            "wash washing washed washed\nbreak breaking broke broken | repair repairing repaired repaired\nfind finding found found | lose losing lost lost"
-        ),
-        "garment": verbs(
-            "wash washing washed washed\nfind finding found found | lose losing lost lost\nfold folding folded folded"
-        ),
-        "vegetable": verbs(
-            "cook cooking cooked cooked\ncut cutting cut cut\nbuy buying bought bought | sell selling sold sold"
-        ),
-        "appliance": verbs(
-            "clean cleaning cleaned cleaned\nrepair repairing repaired repaired | break breaking broke broken\nopen opening opened opened | close closing closed closed"
-        ),
-        "furniture": verbs(
-            "move moving moved moved\npaint painting painted painted\nbuy buying bought bought | sell selling sold sold"
-        ),
+        "container": verbs("open/close fill/empty lift/drop"),
+        "dish": verbs("wash break/repair find/lose"),
+        "garment": verbs("wash find/lose fold"),
+        "vegetable": verbs("cook cut buy/sell"),
+        "appliance": verbs("clean repair/break open/close"),
+        "furniture": verbs("move paint buy/sell"),
     },
-    alone=verbs(
-        "sleep sleeping slept slept\nlaugh laughing laughed laughed\ncough coughing coughed coughed\n"
-        "dance dancing danced danced\nwait waiting waited waited"
-    ),
-    between=verbs(
-        "help helping helped helped\nthank thanking thanked thanked\nfollow following followed followed\n"
-        "hear hearing heard heard"
-    ),
+    alone=verbs("sleep laugh cough dance wait"),
+    between=verbs("help thank follow hear"),
     places=phrases(
         "in the kitchen | in the garage | in the hall | near the window | in the cellar | behind the door"
         " | on the balcony | in the bedroom",
@@ -162,8 +152,8 @@ HOME = World(
         "container": words("full/empty clean/dirty open/closed big/small", "round/square"),
         "dish": words("full/empty clean/dirty hot/cold big/small", "round/square"),
         "garment": words("clean/dirty new/old wet/dry", "long/short"),
-        "vegetable": words("clean/dirty hot/cold wet/dry big/small", "raw/cooked"),
-        "appliance": words("full/empty clean/dirty hot/cold open/closed new/old", "broken/intact"),
+        "vegetable": words("clean/dirty hot/cold wet/dry big/small", "sweet/bitter"),
+        "appliance": words("full/empty clean/dirty hot/cold open/closed new/old", "loud/silent"),
         "furniture": words("clean/dirty new/old big/small wet/dry", "stable/shaky"),
     },
 )

@@ -40,7 +40,7 @@ def _vocabulary() -> tuple[str, ...]:
     found = set(".,?:") | set(_ANSWERS)
     for module in _LEXICONS:
         for name, value in vars(module).items():
-            if name.isupper() and name != "OPPOSITES":
+            if name.isupper() and name not in ("OPPOSITES", "VERBS"):
                 found |= words_in(tuple(value.values()) if name in _NAMED else value)
     for task in TASKS.values():
         found |= set(task.label_words)
