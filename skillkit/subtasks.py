@@ -5,12 +5,25 @@ these functions put the subtasks' scores into one file and take masks from it as
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from skillkit.backbones import Backbone
+from skillkit.data import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
-from skillkit.neurons import Baseline, NeuronScores, merge_subtasks, predictivity, skill_neurons
+from skillkit.neurons import (
+    Baseline,
+    NeuronScores,
+    merge_subtasks,
+    predictivity,
+    score_neurons,
+    skill_neurons,
+)
+from skillkit.prompts import Pass, SoftPrompt
+from skillkit.significance import Null, ThresholdBits, permutation_null
 
 
 def combine_subtasks(scores: Mapping[str, NeuronScores]) -> NeuronScores:
@@ -57,3 +70,63 @@ def task_skill_neurons(scores: NeuronScores, fraction: float) -> Tensor:
     """
     each = subtask_predictivities(scores)
     return skill_neurons(each[0], fraction) if len(each) == 1 else merge_subtasks(each, fraction)
+
+
+@dataclass(frozen=True)
+class SubtaskScores:
+    """One two-class question, scored for several prompts: by seed, over all of them, and against shuffled labels."""
+
+    data: TaskData
+    by_seed: dict[int, NeuronScores]
+    null: Null
+    bits: ThresholdBits
+
+    @property
+    def predictivity(self) -> Tensor:
+        """Mean over prompts, [sites, width]."""
+        return torch.stack([scores.predictivity for scores in self.by_seed.values()]).mean(0)
+
+
+def score_prompts(
+    backbone: Backbone,
+    prompts: Mapping[int, SoftPrompt],
+    task_data: TaskData,
+    *,
+    split: str = "validation",
+    permutations: int = 200,
+    batch_size: int = 64,
+) -> dict[str, SubtaskScores]:
+    """Score a task's neurons for the prompts of several seeds, by name of its binary subtasks (itself, for two classes).
+
+    The permutation null is for the mean over the prompts, which is what a page reports. One pass over the model per prompt and split.
+    """
+    if not prompts:
+        raise SkillkitError("No prompt was given. Run notebook 01_prompt_tuning with at least one seed.")
+    scored = {}
+    for name, subtask in binary_subtasks(task_data).items():
+        bits = ThresholdBits(backbone)
+        by_seed = {
+            seed: score_neurons(
+                backbone,
+                prompt,
+                subtask,
+                split=split,
+                batch_size=batch_size,
+                watcher=partial(_as_prompt, bits, number),
+            )
+            for number, (seed, prompt) in enumerate(prompts.items())
+        }
+        scored[name] = SubtaskScores(
+            subtask, by_seed, permutation_null(bits, permutations=permutations), bits
+        )
+    return scored
+
+
+def _as_prompt(bits: ThresholdBits, number: int, prompt: int, site: int, seen: Tensor, current: Pass) -> None:
+    """Show bits of one prompt's own scoring (which calls it number 0) as those of prompt `number`."""
+    bits.watcher(number, site, seen, current)
+
+
+def scores_of_seed(scored: Mapping[str, SubtaskScores], seed: int) -> NeuronScores:
+    """One prompt's scores over all subtasks, ready to be saved."""
+    return combine_subtasks({name: part.by_seed[seed] for name, part in scored.items()})

@@ -12,7 +12,15 @@ from skillkit.inputs import encode
 from skillkit.neurons import score_neurons, score_task
 from skillkit.perturbation import SELECTIONS, choose_neurons, perturb
 from skillkit.prompts import SoftPrompt, label_token_ids
-from skillkit.subtasks import combine_subtasks, subtask_baselines, subtask_predictivities, task_skill_neurons
+from skillkit.significance import score_with_null
+from skillkit.subtasks import (
+    combine_subtasks,
+    score_prompts,
+    scores_of_seed,
+    subtask_baselines,
+    subtask_predictivities,
+    task_skill_neurons,
+)
 from skillkit.tasks import Task
 
 FRACTIONS = [0.0, 0.1, 0.5]
@@ -146,3 +154,18 @@ def test_scores_of_many_classes_are_one_file_and_one_mask(tmp_path) -> None:
 def three_classes(split):
     labels = [(label + row) % 3 for row, label in enumerate(split["label"])]
     return split.remove_columns("label").add_column("label", labels)
+
+
+def test_scoring_several_prompts_at_once_is_scoring_them_together() -> None:
+    backbone, data = tiny_backbone("roberta"), toy_data()
+    prompts = {seed: SoftPrompt.initial(backbone, 3, seed) for seed in (4, 9)}
+    [(name, part)] = score_prompts(backbone, prompts, data, permutations=50).items()
+    together, null, _ = score_with_null(backbone, list(prompts.values()), data, permutations=50)
+    assert name == TASK.name
+    assert torch.allclose(part.predictivity, together.predictivity)
+    assert torch.equal(part.null.p, null.p) and torch.equal(part.null.maxima, null.maxima)
+    for seed, prompt in prompts.items():
+        alone = score_neurons(backbone, prompt, data)
+        assert torch.equal(
+            scores_of_seed({name: part}, seed).accuracy.nan_to_num(), alone.accuracy.nan_to_num()
+        )
