@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from skillkit.results import atomic_write
+from skillkit.warm import kernel_name
 
 QUIET = {
     "TQDM_DISABLE": "1",  # progress bars would fill the page
@@ -46,7 +47,7 @@ def execute(
             str(notebook),
             str(executed),
             dict(parameters),
-            kernel_name="python3",
+            kernel_name=kernel_name(),
             progress_bar=False,
             log_output=False,
         )

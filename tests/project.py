@@ -26,7 +26,8 @@ cell = Cell(study, model, task, results)
 for seed in seeds:
     with atomic_write(cell.prompt(seed)) as path:
         path.write_text(f"{model} {task} {seed}")
-write_table(measurements(cell, [{"metric": "accuracy", "value": steps / 100}]), cell.table("01_prompt_tuning"))
+write_table(measurements(cell, [{"metric": "accuracy", "value": steps / 100}]),
+cell.table("01_prompt_tuning"))
 """
 NEURONS = """
 from skillkit.results import Cell, atomic_write, measurements, write_table
