@@ -42,6 +42,27 @@ def watch(backbone: Backbone, watcher: Watcher) -> Iterator[None]:
         yield
 
 
+#: Called like a watcher; returns the activations to go on with, or None to leave them as they are.
+Rewriter = Callable[[int, Tensor, Pass], Tensor | None]
+
+
+@contextmanager
+def rewrite(backbone: Backbone, rewriter: Rewriter) -> Iterator[None]:
+    """Replace every site's activations by what ``rewriter`` returns, during the forward passes inside the block."""
+
+    def hook(index: int) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]:
+        def replace(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            new = None if backbone.current is None else rewriter(index, inputs[0], backbone.current)
+            return None if new is None else (new, *inputs[1:])
+
+        return replace
+
+    with ExitStack() as hooks:
+        for index, site in enumerate(backbone.sites):
+            hooks.enter_context(backbone.down(site).register_forward_pre_hook(hook(index)))
+        yield
+
+
 def present_positions(backbone: Backbone, site: int, current: Pass) -> tuple[list[int], list[int]]:
     """Which entries of the positions axis a site has, and where they lie in its sequence."""
     places = current.positions(backbone.sites[site].stack)
