@@ -70,29 +70,31 @@ def prediction_intervals(
     left out; "own prompt" pairs enter once per copy. Resamples that leave a correlation undefined are
     dropped.
     """
-    scores, values = _square(metric, "metric"), _square(transfer, "transfer")
-    _same_shape(scores, values)
-    relative = relative_transfer(values)
-    count = len(scores)
-    rng = np.random.default_rng(seed)
-    parts: list[dict[str, Array]] = []
-    for start in range(0, resamples, 200):  # 200 at a time keep the arrays small
-        draw = rng.integers(count, size=(min(200, resamples - start), count))
-        rows, columns = draw[:, :, None], draw[:, None, :]
-        own = np.broadcast_to(np.eye(count, dtype=bool), (len(draw), count, count))
-        parts.append(
-            _aggregate(
-                scores[rows, columns], values[rows, columns], relative[rows, columns], rows != columns, own
-            )
-        )
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    intervals = {}
+    drawn = _resampled(metric, transfer, resamples, seed)
+    return {name: _interval(values, confidence) for name, values in drawn.items()}
+
+
+def prediction_difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    transfer: ArrayLike,
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """How much better `first` predicts transfer than `second`, for each of `AGGREGATIONS`: value, low, high.
+
+    Both metrics are correlated with transfer in the same resamples of the tasks, so the interval is a paired
+    one.
+    """
+    one, other = prediction(first, transfer), prediction(second, transfer)
+    drawn = _resampled(first, transfer, resamples, seed), _resampled(second, transfer, resamples, seed)
+    result = {}
     for name in AGGREGATIONS:
-        drawn = np.concatenate([part[name] for part in parts])
-        kept = drawn[~np.isnan(drawn)]
-        low, high = np.quantile(kept, tails) if len(kept) else (math.nan, math.nan)
-        intervals[name] = (float(low), float(high))
-    return intervals
+        low, high = _interval(drawn[0][name] - drawn[1][name], confidence)
+        result[name] = {"value": one[name] - other[name], "low": low, "high": high}
+    return result
 
 
 def prediction_table(
@@ -117,11 +119,16 @@ def prediction_table(
 
 @dataclass(frozen=True)
 class TypeEffect:
-    """Mean relative transfer inside task types and across them, and the test of their difference."""
+    """Mean relative transfer inside task types and across them, and the test of their difference.
+
+    `low` and `high` are the difference's 95 % bootstrap interval over tasks.
+    """
 
     inside: float
     across: float
     difference: float
+    low: float
+    high: float
     p_value: float
     inside_pairs: int
     across_pairs: int
@@ -162,7 +169,54 @@ def type_effect(
     as_large = int((differences >= observed - 1e-12).sum())
     p_value = (as_large + extra) / (len(orders) + extra) if not math.isnan(observed) else math.nan
     pairs = int((usable & inside).sum())
-    return TypeEffect(within, across, observed, p_value, pairs, int(usable.sum()) - pairs)
+    low, high = _type_interval(relative, inside, seed)
+    return TypeEffect(within, across, observed, low, high, p_value, pairs, int(usable.sum()) - pairs)
+
+
+def _type_interval(relative: Array, inside: Mask, seed: int, resamples: int = 1000) -> tuple[float, float]:
+    """Bootstrap interval over tasks of the mean inside types minus the mean across them."""
+    draw = np.random.default_rng(seed).integers(len(relative), size=(resamples, len(relative)))
+    rows, columns = draw[:, :, None], draw[:, None, :]
+    values, same = relative[rows, columns], inside[rows, columns]
+    usable = (rows != columns) & ~np.isnan(values)
+
+    def means(mask: Mask) -> Array:
+        return _mean_of(np.where(mask, values, np.nan).reshape(resamples, -1))
+
+    return _interval(means(usable & same) - means(usable & ~same), 0.95)
+
+
+def _resampled(metric: ArrayLike, transfer: ArrayLike, resamples: int, seed: int) -> dict[str, Array]:
+    """The correlations in each bootstrap resample of the tasks, [resamples] for each of `AGGREGATIONS`."""
+    scores, values = _square(metric, "metric"), _square(transfer, "transfer")
+    _same_shape(scores, values)
+    relative = relative_transfer(values)
+    count = len(scores)
+    rng = np.random.default_rng(seed)
+    parts: list[dict[str, Array]] = []
+    for start in range(0, resamples, 200):  # 200 at a time keep the arrays small
+        draw = rng.integers(count, size=(min(200, resamples - start), count))
+        rows, columns = draw[:, :, None], draw[:, None, :]
+        own = np.broadcast_to(np.eye(count, dtype=bool), (len(draw), count, count))
+        parts.append(
+            _aggregate(
+                scores[rows, columns],
+                values[rows, columns],
+                relative[rows, columns],
+                np.broadcast_to(rows != columns, own.shape),
+                own,
+            )
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in AGGREGATIONS}
+
+
+def _interval(values: Array, confidence: float) -> tuple[float, float]:
+    """Percentile interval of the defined values; NaN where there is none."""
+    kept = values[~np.isnan(values)]
+    if len(kept) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def _aggregate(scores: Array, values: Array, relative: Array, others: Mask, own: Mask) -> dict[str, Array]:

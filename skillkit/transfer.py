@@ -7,7 +7,7 @@ transferred would look like.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,16 @@ from torch import Tensor
 
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData
+from skillkit.data import _bare as bare
+from skillkit.data import _texts as texts
 from skillkit.errors import SkillkitError
 from skillkit.inputs import Encoded, encode
 from skillkit.intervals import sem, wilson
+from skillkit.neurons import NeuronScores, merge_subtasks, skill_neurons
 from skillkit.prompts import SoftPrompt, label_logits, layout_of
 from skillkit.ranking import relative_transfer
 from skillkit.similarities import activated, layer_groups, overlap_rates, same_type, similarities
+from skillkit.subtasks import subtask_predictivities
 from skillkit.tuning import accuracy, tune_prompt
 
 Array = NDArray[np.float64]
@@ -33,6 +37,53 @@ Prompts = Mapping[str, Mapping[int, SoftPrompt]]
 
 RANDOM, MAJORITY = "random prompt", "majority class"
 _RANDOM_SEED = 10_000  # so that an untuned prompt is not the start of a tuned one
+
+
+def drop_seen_tests(tasks: Mapping[str, TaskData]) -> dict[str, TaskData]:
+    """The same tasks without the test examples that share a text with another task's training or validation
+    split.
+
+    Such an example says nothing about transfer: the other task's prompt was tuned on its text. Texts are
+    compared without case, spaces and punctuation.
+
+    Raises:
+        SkillkitError: a task has no test example left.
+    """
+    seen = {
+        name: {
+            bare(text) for split in ("train", "validation") for text in texts(data.split(split), data.task)
+        }
+        for name, data in tasks.items()
+    }
+    kept = {}
+    for name, data in tasks.items():
+        others = set().union(*(found for other, found in seen.items() if other != name))
+        columns = [data.test[column] for column in data.task.text_columns]
+        rows = [
+            i
+            for i, row in enumerate(zip(*columns, strict=True))
+            if not any(bare(text) in others for text in row)
+        ]
+        if not rows:
+            raise SkillkitError(
+                f"Every test example of {name!r} occurs in another task's training data; leave one out."
+            )
+        kept[name] = replace(data, splits={**data.splits, "test": data.test.select(rows)})
+    return kept
+
+
+def skill_masks(scores: Mapping[str, Sequence[NeuronScores]], fraction: float) -> dict[str, Tensor]:
+    """Skill neurons of each task, bool [sites, width], from the scores of its prompts (one per seed,
+    averaged).
+    """
+    masks = {}
+    for task, by_seed in scores.items():
+        subtasks = zip(*(subtask_predictivities(each) for each in by_seed), strict=True)
+        means = [torch.stack(each).mean(0) for each in subtasks]
+        masks[task] = (
+            skill_neurons(means[0], fraction) if len(means) == 1 else merge_subtasks(means, fraction)
+        )
+    return masks
 
 
 def transfer_table(

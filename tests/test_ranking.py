@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from skillkit.ranking import AGGREGATIONS, prediction, prediction_intervals, relative_transfer, type_effect
+from skillkit.ranking import (
+    AGGREGATIONS,
+    prediction,
+    prediction_difference,
+    prediction_intervals,
+    relative_transfer,
+    type_effect,
+)
 
 
 def plain_prediction(metric, transfer):
@@ -63,6 +70,18 @@ def test_a_planted_monotone_relation_is_found_and_noise_is_not():
     assert (low, high) == prediction_intervals(noise, transfer, resamples=400)["pool_rel_off"]
 
 
+def test_the_difference_of_two_metrics_is_paired():
+    rng = np.random.default_rng(0)
+    transfer = rng.uniform(0.2, 1, (9, 9))
+    good, noise = transfer + 0.05 * rng.random((9, 9)), rng.random((9, 9))
+    better = prediction_difference(good, noise, transfer, resamples=300)["pool_rel_off"]
+    assert better["low"] > 0
+    expected = prediction(good, transfer)["pool_rel_off"] - prediction(noise, transfer)["pool_rel_off"]
+    assert better["value"] == pytest.approx(expected)
+    same = prediction_difference(noise, 2 * noise, transfer, resamples=100)["tgt_off"]
+    assert (same["value"], same["low"], same["high"]) == pytest.approx((0, 0, 0))
+
+
 def test_missing_transfer_results_are_left_out():
     rng = np.random.default_rng(0)
     metric, transfer = rng.random((6, 6)), rng.uniform(0.2, 1, (6, 6))
@@ -91,6 +110,7 @@ def test_type_effect_finds_a_planted_effect():
     effect = type_effect(transfer, types, resamples=2000)
     assert effect.difference == pytest.approx(0.3, abs=0.05)
     assert (effect.inside_pairs, effect.across_pairs) == (24, 32)
+    assert 0.2 < effect.low < effect.difference < effect.high < 0.4
     assert effect.p_value < 0.05  # 2 of 70 labellings are as extreme
 
 

@@ -11,7 +11,7 @@ from conftest import TASK, tiny_backbone, toy_data, toy_dataset
 from skillkit import prompts as prompts_module
 from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
-from skillkit.neurons import skill_neurons
+from skillkit.neurons import score_neurons, skill_neurons
 from skillkit.prompts import SoftPrompt, label_logits
 from skillkit.similarities import activated, overlap_rate, similarity
 from skillkit.tasks import Task
@@ -19,7 +19,9 @@ from skillkit.transfer import (
     FRESH,
     MAJORITY,
     RANDOM,
+    drop_seen_tests,
     prompt_similarities,
+    skill_masks,
     speed_ups,
     transfer_matrix,
     transfer_summary,
@@ -123,6 +125,40 @@ def test_matrices_and_summary(tasks):
     assert summary.loc[("toy", "three"), "seeds"] == 2
     assert (summary.loc[RANDOM, "low"] <= summary.loc[RANDOM, "high"]).all()
     assert summary.index.get_level_values(0).unique().tolist() == [*names, RANDOM, MAJORITY]
+
+
+def test_test_examples_that_another_task_was_tuned_on_are_dropped(tasks):
+    texts = list(tasks["toy"].test["text"])
+    leak = texts[3].upper() + "!"
+    tasks["other"].splits["validation"] = tasks["other"].validation.add_item({"text": leak, "label": 0})
+    before = {
+        name: {
+            t.replace(" ", "")
+            for other, d in tasks.items()
+            if other != name
+            for s in ("train", "validation")
+            for t in d.split(s)["text"]
+        }
+        for name in tasks
+    }
+    kept = drop_seen_tests(tasks)
+    for name, data in kept.items():
+        expected = [
+            t for t in tasks[name].test["text"] if t.replace(" ", "") not in before[name] and t != texts[3]
+        ]
+        assert list(data.test["text"]) == expected
+    assert texts[3] not in kept["toy"].test["text"]
+    assert kept["toy"].train is tasks["toy"].train
+
+
+def test_skill_masks_average_over_prompts():
+    backbone, data = tiny_backbone("roberta"), toy_data()
+    scores = [score_neurons(backbone, SoftPrompt.initial(backbone, 2, s, "normal"), data) for s in (0, 1)]
+    mask = skill_masks({"toy": scores}, 0.25)["toy"]
+    mean = (scores[0].predictivity + scores[1].predictivity) / 2
+    for site in range(len(backbone.sites)):
+        best = sorted(range(backbone.width), key=lambda n: (-mean[site, n].item(), n))[:5]  # floor(0.25 * 20)
+        assert sorted(best) == mask[site].nonzero().flatten().tolist()
 
 
 def test_prompts_that_differ_in_length_are_refused(tasks):
