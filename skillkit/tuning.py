@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm  # tqdm.auto would draw widgets in notebooks, whatever TQDM_DISABLE says
 
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData
