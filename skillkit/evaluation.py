@@ -14,7 +14,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from skillkit.backbones import Backbone
-from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.inputs import Encoded, encode
 from skillkit.intervals import bootstrap, sem, wilson
@@ -60,11 +59,19 @@ def evaluate(
     return Evaluation(logits.argmax(1).numpy(), np.asarray(encoded.labels, dtype=np.int64))
 
 
-def evaluate_majority(task_data: TaskData, split: str = "test") -> Evaluation:
+def evaluate_majority(train: Dataset, dataset: Dataset) -> Evaluation:
     """Always answer with the class that is most frequent in the training split."""
-    labels = np.asarray(task_data.split(split)["label"], dtype=np.int64)
-    common = np.bincount(np.asarray(task_data.train["label"], dtype=np.int64)).argmax()
+    labels = np.asarray(dataset["label"], dtype=np.int64)
+    common = np.bincount(np.asarray(train["label"], dtype=np.int64)).argmax()
     return Evaluation(np.full_like(labels, common), labels)
+
+
+def sample_examples(dataset: Dataset, most: int | None, seed: int = 0) -> Dataset:
+    """At most that many examples, a random sample fixed by `seed`, in the original order. None: all."""
+    if most is None or len(dataset) <= most:
+        return dataset
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:most]
+    return dataset.select(np.sort(rows))
 
 
 def confusion_table(evaluations: Sequence[Evaluation], labels: Sequence[str]) -> pd.DataFrame:

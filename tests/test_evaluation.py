@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import TASK, tiny_backbone, toy_data, toy_dataset
+from conftest import tiny_backbone, toy_data, toy_dataset
 
-from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.evaluation import (
     Evaluation,
@@ -15,6 +14,7 @@ from skillkit.evaluation import (
     evaluate_majority,
     mean_correct,
     over_seeds,
+    sample_examples,
 )
 from skillkit.intervals import wilson
 from skillkit.prompts import SoftPrompt, label_logits
@@ -36,8 +36,15 @@ def test_evaluate_answers_with_the_highest_label_word() -> None:
 
 def test_majority_takes_the_training_split_s_class() -> None:
     train, test = toy_dataset(30, 0).filter(lambda row: row["label"] == 1), toy_dataset(21, 1)
-    data = TaskData(TASK, {"train": train, "test": test}, "the test")
-    assert evaluate_majority(data).accuracy == pytest.approx(10 / 21)
+    assert evaluate_majority(train, test).accuracy == pytest.approx(10 / 21)
+
+
+def test_a_sample_is_fixed_by_its_seed_and_keeps_the_order() -> None:
+    dataset = toy_dataset(50, 0).add_column("row", list(range(50)))
+    rows = sample_examples(dataset, 20)["row"][:]
+    assert rows == sorted(set(rows)) and len(rows) == 20
+    assert rows == sample_examples(dataset, 20)["row"][:] != sample_examples(dataset, 20, seed=1)["row"][:]
+    assert len(sample_examples(dataset, None)) == len(sample_examples(dataset, 90)) == 50
 
 
 def test_confusion_counts_every_example_of_every_prompt_once() -> None:
