@@ -36,7 +36,7 @@ from skillkit.prompts import Pass, SoftPrompt, layout_of, run
 from skillkit.robustness import Pairs, cluster_bootstrap
 from skillkit.significance import ThresholdBits
 from skillkit.stability import held_out, top_overlap
-from skillkit.subtasks import combine_subtasks, subtask_baselines, task_skill_neurons
+from skillkit.subtasks import combine_subtasks, subtask_baselines, subtask_predictivities, task_skill_neurons
 
 Groups = NDArray[np.int64]
 
@@ -202,7 +202,7 @@ def permuted_overlap(
     labels, rng = bits.labels, np.random.default_rng(seed)
     order = rng.permuted(np.tile(np.arange(len(labels)), (permutations, 1)), axis=1)
     null = bits.predictivity(labels[torch.from_numpy(order)])  # [sites, permutations, width]
-    first = _first_predictivity(selection)
+    first = subtask_predictivities(selection)[0]
     rows = []
     for fraction in fractions:
         count = count_of(fraction, first.shape[1])
@@ -419,12 +419,6 @@ def _score(
 
 def _first_subtask(task_data: TaskData) -> TaskData:
     return next(iter(binary_subtasks(task_data).values()))
-
-
-def _first_predictivity(scores: NeuronScores) -> Tensor:
-    from skillkit.subtasks import subtask_predictivities
-
-    return subtask_predictivities(scores)[0]
 
 
 def _numbered(dataset: Dataset) -> Dataset:

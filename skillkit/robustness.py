@@ -21,6 +21,7 @@ import torch
 from datasets import Dataset, Features, Value
 from numpy.typing import NDArray
 from scipy import stats
+from torch import Tensor
 
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData, load_task
@@ -316,6 +317,14 @@ def cluster_bootstrap(
     return float(low), float(high)
 
 
+def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right. With two
+    labels it is their logit difference.
+    """
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(-1)
+    return logits.gather(1, labels[:, None])[:, 0] - others
+
+
 def judge(low: float, high: float, reference: float = 0.0) -> str:
     """``above`` or ``below`` when an interval lies on one side of a reference, else ``undecided`` (also when
     there is no interval).
@@ -421,19 +430,17 @@ def _calibration_interval(
     return float(low), float(high)
 
 
-def _answers(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, Array]:
+def _answers(logits: Tensor, labels: Tensor) -> dict[str, Array]:
     """Columns of ``answer_pairs`` for logits [examples, labels]; rows of NaN give NaN."""
     known = ~torch.isnan(logits[:, 0])
     probabilities = logits.softmax(-1)
     confidence, prediction = probabilities.max(-1)
-    own = labels[:, None]
-    others = logits.scatter(1, own, -torch.inf).amax(-1)
     columns = {
         "prediction": prediction.float(),
         "correct": (prediction == labels).float(),
         "confidence": confidence,
-        "probability": probabilities.gather(1, own)[:, 0],
-        "margin": logits.gather(1, own)[:, 0] - others,
+        "probability": probabilities.gather(1, labels[:, None])[:, 0],
+        "margin": label_margin(logits, labels),
     }
     return {name: values.masked_fill(~known, torch.nan).double().numpy() for name, values in columns.items()}
 
