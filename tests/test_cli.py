@@ -1,0 +1,110 @@
+import subprocess
+import sys
+import types
+
+import pytest
+import yaml
+from project import make_project
+
+from skillkit import cli
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path))
+    return tmp_path
+
+
+def test_help_needs_neither_torch_nor_pandas():
+    code = "import sys\nfrom skillkit.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('torch', 'pandas', 'transformers') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(word in done.stdout for word in ("run", "page", "book", "status", "check", "released"))
+
+
+def test_planning_a_study_needs_no_torch(project):
+    code = "import sys\nfrom skillkit.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["9", "False"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "tinny"], "Unknown study 'tinny'. Did you mean 'tiny'"),
+        (["page", "99"], "Unknown notebook '99'"),
+        (["page", "02", "-p", "model=mini-t5"], "Add -p task=… (sst2, imdb)"),
+        (["page", "02", "-p", "steps"], "expected NAME=VALUE"),
+        (
+            ["page", "02", "-p", "model=mini-t5", "-p", "task=sst2", "-p", "step=3"],
+            "Unknown parameter 'step'. Did you mean 'steps'",
+        ),
+        (["page", "02", "-p", "model=mini-t5", "-p", "task=sst"], "Unknown task 'sst'. Did you mean 'sst2'"),
+        (["book", "tiny"], "Run `skillkit run tiny` first"),
+        (["check-book"], "Build it first"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_traceback(project, capsys, words, message):
+    assert cli.main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("skillkit: ") and message in captured.err
+    assert captured.err.count("\n") == 1 and not captured.out
+
+
+def test_unknown_options_are_refused_except_by_run(project, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["status", "tiny", "--fast"])
+    assert "unrecognized arguments: --fast" in capsys.readouterr().err
+
+
+def test_other_modules_bring_commands_that_are_loaded_when_asked_for(project, monkeypatch, capsys):
+    module = types.ModuleType("brought")
+    module.add_arguments = lambda parser: parser.add_argument("--twice", type=int)
+    module.main = lambda args: print(2 * args.twice)
+    monkeypatch.setitem(sys.modules, "brought", module)
+    monkeypatch.setitem(cli.OTHER_COMMANDS, "double", ("brought", "doubles a number"))
+    monkeypatch.setitem(cli.OTHER_COMMANDS, "absent", ("skillkit.no_such_module", "is never loaded"))
+    assert cli.main(["double", "--twice", "21"]) == 0
+    assert capsys.readouterr().out == "42\n"
+
+
+def test_status_counts_what_was_made(project, capsys):
+    table = project / "results/tiny/mini-t5/sst2/01_prompt_tuning.parquet"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    assert cli.main(["status", "tiny"]) == 0
+    assert "01_prompt_tuning           1 of   4 made" in capsys.readouterr().out
+
+
+def test_commands_work_from_a_folder_below(project, monkeypatch, capsys):
+    monkeypatch.chdir(project / "notebooks")
+    assert cli.main(["status", "tiny"]) == 0
+
+
+def test_a_page_as_the_study_has_it_belongs_to_the_study(project):
+    from skillkit.notebooks import find_notebook
+    from skillkit.pages import find_page
+
+    study, config, page = find_page(find_notebook("02"), {"model": "mini-t5", "task": "imdb"})
+    assert (study.name, config, str(page)) == ("tiny", "tiny", "02_skill_neurons mini-t5 imdb")
+
+
+def test_a_page_with_own_parameters_belongs_to_the_reader_with_all_that_it_reads(project):
+    from skillkit.notebooks import find_notebook
+    from skillkit.pages import find_page
+
+    given = {"model": "roberta-base", "task": "sst2", "steps": 5, "seeds": [3]}
+    study, config, page = find_page(find_notebook("02"), given)
+    assert (
+        study.name == "own"
+        and page.table.as_posix() == "results/own/roberta-base/sst2/02_skill_neurons.parquet"
+    )
+    assert [str(page) for page in study.pages] == [
+        "01_prompt_tuning roberta-base sst2",
+        "02_skill_neurons roberta-base sst2",
+    ]
+    for page in study.pages:
+        assert study.parameters(page)["steps"] == 5 and study.parameters(page)["seeds"] == [3]
+    content = yaml.safe_load((project / config).read_text())
+    assert content["budget"] == {"steps": 5}

@@ -1,0 +1,51 @@
+import json
+
+import pytest
+from project import notebook
+
+from skillkit.execute import execute
+from skillkit.results import read_table
+
+WRITES = 'import pandas as pd\npd.DataFrame({"value": [steps]}).to_parquet("out.parquet")'
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(place, code, expected=()):
+    (place / "02_page.ipynb").write_text(notebook(code))
+    done = execute(place / "02_page.ipynb", place / "made" / "02_page.ipynb", {"steps": 7}, expected)
+    error = place / "made" / "02_page.error.json"
+    return done, json.loads(error.read_text()) if error.exists() else None
+
+
+def test_a_notebook_runs_with_its_parameters_and_notes_time_and_memory(place):
+    done, error = run(place, WRITES, [place / "out.parquet"])
+    assert done and error is None
+    assert read_table("out.parquet")["value"].tolist() == [7]
+    facts = json.loads((place / "made" / "02_page.ipynb").read_text())["metadata"]["skillkit"]
+    assert facts["seconds"] > 0 and facts["peak_bytes"] > 10_000_000
+
+
+def test_a_failed_notebook_is_kept_with_its_error_until_it_works(place, capsys):
+    done, error = run(place, 'raise ValueError("the loss is not finite")')
+    assert not done
+    assert (error["error"], error["message"]) == ("ValueError", "the loss is not finite")
+    assert error["notebook"] == "02_page" and error["parameters"] == {"steps": 7}
+    assert "the loss is not finite" in (place / "made" / "02_page.ipynb").read_text()
+    assert "ValueError: the loss is not finite" in capsys.readouterr().err
+    done, error = run(place, WRITES)
+    assert done and error is None
+
+
+def test_a_notebook_that_writes_no_result_has_failed(place):
+    done, error = run(place, "pass", [place / "missing.parquet"])
+    assert not done and "did not write" in error["message"] and "missing.parquet" in error["message"]
+
+
+def test_a_kernel_that_dies_is_an_error_like_others(place):
+    done, error = run(place, "import os; os._exit(9)")
+    assert not done and error["error"] == "DeadKernelError"

@@ -1,0 +1,208 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from project import make_project, notebook
+
+from skillkit.errors import SkillkitError
+from skillkit.notebooks import NOTEBOOKS, find_notebook, notebook_parameters
+from skillkit.studies import load_study, study_names
+from skillkit.tasks import get_task
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path)
+
+
+def change(project, **changes):
+    path = project / "studies" / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+
+
+def test_pages_are_notebooks_times_their_places(project):
+    pages = [str(page) for page in load_study("tiny", project).pages]
+    assert pages == [
+        *(f"01_prompt_tuning {m} {t}" for m in ("mini-roberta", "mini-t5") for t in ("sst2", "imdb")),
+        *(f"02_skill_neurons {m} {t}" for m in ("mini-roberta", "mini-t5") for t in ("sst2", "imdb")),
+        "10_comparison",
+    ]
+
+
+def test_a_page_reads_what_lies_within_its_place(project):
+    study = load_study("tiny", project)
+    page = study.page(find_notebook("02"), "mini-t5", "imdb")
+    read = [path for path in study.inputs(page) if "results" in path.parts]
+    assert read == study.outputs(study.page(find_notebook("01"), "mini-t5", "imdb"))
+    assert [path.name for path in read] == ["01_prompt_tuning.parquet", "seed-0.safetensors"]
+    comparison = study.inputs(study.page(find_notebook("10")))
+    assert {path for path in comparison if path.suffix == ".parquet"} == {
+        page.table for page in study.pages[:-1]
+    }
+
+
+def test_only_tasks_with_a_twin_get_the_adversarial_page(project):
+    (project / "notebooks" / "04_adversarial.ipynb").write_text(
+        (project / "notebooks" / "01_prompt_tuning.ipynb").read_text()
+    )
+    change(project, notebooks=["01_prompt_tuning", "02_skill_neurons", "04_adversarial"])
+    pages = [page for page in load_study("tiny", project).pages if page.notebook.name == "04_adversarial"]
+    assert {page.cell.task for page in pages} == {"sst2"}
+
+
+def test_a_listed_notebook_without_a_file_is_left_out(project):
+    change(project, notebooks=["01_prompt_tuning", "07_pruning"])
+    assert [row.name for row in load_study("tiny", project).rows] == ["01_prompt_tuning"]
+
+
+def test_the_more_special_parameter_holds_and_others_are_not_passed(project):
+    change(
+        project,
+        budget={"steps": 1, "length": 4},
+        models={"mini-t5": {"steps": 2}, "mini-roberta": None},
+        tasks={"sst2": {"steps": 3}, "imdb": None},
+        notebooks={"01_prompt_tuning": None, "02_skill_neurons": {"steps": 4}},
+    )
+    study = load_study("tiny", project)
+
+    def steps(notebook, model, task):
+        return study.parameters(study.page(find_notebook(notebook), model, task))["steps"]
+
+    assert [steps("01", "mini-roberta", "imdb"), steps("01", "mini-t5", "imdb")] == [1, 2]
+    assert [steps("01", "mini-t5", "sst2"), steps("02", "mini-t5", "sst2")] == [3, 4]
+    given = study.parameters(study.page(find_notebook("01"), "mini-t5", "sst2"))
+    assert given == {
+        "study": "tiny",
+        "model": "mini-t5",
+        "task": "sst2",
+        "seeds": [0],
+        "results": "results",
+        "steps": 3,
+    }
+
+
+def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
+    change(project, models=["google/t5-v1_1-base"])
+    study = load_study("tiny", project)
+    page = study.page(find_notebook("01"), "google--t5-v1_1-base", "sst2")  # as the Snakefile asks
+    assert page.cell.model == "google/t5-v1_1-base"
+    assert page.table.as_posix() == "results/tiny/google--t5-v1_1-base/sst2/01_prompt_tuning.parquet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": ["mini-robert"]}, "Unknown model 'mini-robert'.*mini-roberta"),
+        ({"tasks": ["sst-2"]}, "Unknown task 'sst-2'. Did you mean 'sst2'"),
+        (
+            {"notebooks": ["02_skill_neuron"]},
+            "Unknown notebook '02_skill_neuron'. Did you mean '02_skill_neurons'",
+        ),
+        ({"seed": [0]}, "Unknown key 'seed'. Did you mean 'seeds'"),
+        ({"budget": {"step": 3}}, "Unknown parameter 'step'. Did you mean 'steps'"),
+        ({"budget": {"steps": 0}}, "steps is 0; expected a whole number above 0"),
+        ({"budget": {"learning_rate": "1e-3"}}, "YAML reads 1e-3 as text"),
+        ({"budget": {"model": "x"}}, "Unknown parameter 'model'"),
+        ({"seeds": [0, 0]}, "names a seed twice"),
+        ({"seeds": "0"}, "expected a list of whole numbers"),
+        ({"tasks": []}, "tasks missing or empty"),
+        ({"models": "minilm"}, "expected a list of names"),
+    ],
+)
+def test_a_wrong_study_gives_one_clear_error_that_names_its_file(project, changes, message):
+    change(project, **changes)
+    with pytest.raises(SkillkitError, match=message) as error:
+        load_study("tiny", project)
+    assert "tiny.yaml" in str(error.value)
+
+
+def test_an_unknown_study_names_the_nearest(project):
+    with pytest.raises(SkillkitError, match="Did you mean 'tiny'"):
+        load_study("tinny", project)
+    (project / "studies" / "tiny.yaml").write_text("models: [")
+    with pytest.raises(SkillkitError, match="not valid YAML"):
+        load_study("tiny", project)
+
+
+def test_real_data_must_be_there(project, monkeypatch, tmp_path):
+    change(project, data="$SKILLKIT_DATA")
+    study = load_study("tiny", project)
+    assert "data" not in study.parameters(
+        study.pages[0]
+    )  # a notebook asks the variable itself, so moving data reruns nothing
+    monkeypatch.delenv("SKILLKIT_DATA", raising=False)
+    with pytest.raises(SkillkitError, match="export SKILLKIT_DATA"):
+        study.check_data()
+    (tmp_path / "data" / "sst2").mkdir(parents=True)
+    monkeypatch.setenv("SKILLKIT_DATA", str(tmp_path / "data"))
+    with pytest.raises(SkillkitError, match="no folder for imdb"):
+        study.check_data()
+    (tmp_path / "data" / "imdb").mkdir()
+    study.check_data()
+
+
+@pytest.mark.parametrize("name", study_names(ROOT))
+def test_every_shipped_study_is_valid(name):
+    study = load_study(name, ROOT)
+    assert study.title and study.description and study.budget["steps"]
+    for row in map(find_notebook, study.notebooks):
+        assert all(read in study.notebooks for read in row.reads), (
+            f"{name} lists {row.name}, but not what it reads"
+        )
+
+
+def test_the_default_study_covers_every_bundled_task_and_both_minis():
+    from skillkit.classroom import TASKS
+
+    study = load_study("classroom", ROOT)
+    assert set(study.tasks) == {name for name in TASKS if get_task(name).clean is None}
+    assert set(study.models) == {"mini-roberta", "mini-t5"} and len(study.seeds) >= 2
+
+
+def test_the_notebook_table_has_no_loops_and_no_loose_ends():
+    names = list(NOTEBOOKS)
+    for row in NOTEBOOKS.values():
+        assert all(read in NOTEBOOKS for read in row.reads)
+        assert row.scope != "cell" or all(NOTEBOOKS[read].scope == "cell" for read in row.reads)
+        assert all(names.index(read) < names.index(row.name) for read in row.reads)
+    assert find_notebook("2") is find_notebook("02") is find_notebook("02_skill_neurons")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_of_the_project_is_in_the_table_and_can_be_run(path):
+    row = NOTEBOOKS[path.stem]
+    parameters = notebook_parameters(path)
+    places = {"cell": {"model", "task"}, "model": {"model"}, "study": set()}[row.scope]
+    assert {"study", "results", *places} <= set(parameters)
+    cells = json.loads(path.read_text())["cells"]
+    assert "".join(cells[0]["source"]).startswith("# ")
+    assert not any(cell.get("outputs") for cell in cells), "notebooks are stored without outputs"
+    [tagged] = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert "remove-cell" in tagged["metadata"]["tags"]
+
+
+def test_parameters_are_plain_values(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text(notebook("pass", parameters="steps: int = 3\nname = None  # none\nrates = [-1.5, 2]"))
+    assert notebook_parameters(path) == {"steps": 3, "name": None, "rates": [-1.5, 2]}
+    path.write_text(notebook("pass", parameters="steps = 2 * 3"))
+    with pytest.raises(SkillkitError, match="'steps' is no plain value"):
+        notebook_parameters(path)
+    path.write_text("{}")
+    with pytest.raises(SkillkitError, match="not a readable notebook"):
+        notebook_parameters(path)
+
+
+def test_reference_notebook_needs_the_folder(project, monkeypatch):
+    (project / "notebooks" / "11_released_prompts.ipynb").write_text(
+        (project / "notebooks" / "10_comparison.ipynb").read_text()
+    )
+    change(project, notebooks=["11_released_prompts"])
+    monkeypatch.delenv("SKILLKIT_REFERENCE", raising=False)
+    assert load_study("tiny", project).pages == ()
+    monkeypatch.setenv("SKILLKIT_REFERENCE", os.fspath(project))
+    assert [str(page) for page in load_study("tiny", project).pages] == ["11_released_prompts"]
