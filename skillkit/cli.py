@@ -228,9 +228,15 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _execute(args: argparse.Namespace) -> int:
-    from skillkit.execute import execute
+    from skillkit.warm import execute_warm
 
-    return 0 if execute(args.notebook, args.executed, args.parameters, args.expect) else 1
+    work = (args.notebook, args.executed, args.parameters, args.expect)
+    done = execute_warm(*work)
+    if done is None:
+        from skillkit.execute import execute
+
+        done = execute(*work)
+    return 0 if done else 1
 
 
 if __name__ == "__main__":

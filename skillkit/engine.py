@@ -17,8 +17,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TextIO
@@ -28,6 +28,7 @@ import psutil
 from skillkit.errors import SkillkitError
 from skillkit.execute import QUIET
 from skillkit.studies import Page, Study
+from skillkit.warm import warm_process
 
 
 @dataclass
@@ -172,8 +173,10 @@ def run_study(
         command += ["--force" if targets else "--forceall"]
     command += [*extra, *(["--", *targets] if targets else [])]
     progress = Progress(out, cores)
-    with sole_run(study) as lock:
-        status, tail = _follow(command, progress, lock, out)
+    here = not any(word.split("=")[0] in ("--profile", "--executor") for word in extra)
+    warm: AbstractContextManager[dict[str, str]] = warm_process() if here else nullcontext({})
+    with sole_run(study) as lock, warm as variables:
+        status, tail = _follow(command, progress, lock, out, variables)
     progress.close()
     _conclude(study, progress, status, tail, out)
     return status
@@ -275,7 +278,9 @@ def _snakemake(config: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--nocolor", "--config", f"study={config}"]
 
 
-def _follow(command: list[str], progress: Progress, lock: IO[str], out: TextIO) -> tuple[int, list[str]]:
+def _follow(
+    command: list[str], progress: Progress, lock: IO[str], out: TextIO, variables: Mapping[str, str]
+) -> tuple[int, list[str]]:
     """Run Snakemake and show its progress; return its exit status and its last lines."""
     tail: deque[str] = deque(maxlen=40)
     process = subprocess.Popen(
@@ -283,7 +288,7 @@ def _follow(command: list[str], progress: Progress, lock: IO[str], out: TextIO) 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ},
+        env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **variables},
         pass_fds=[lock.fileno()],  # the lock lives as long as Snakemake does, even if this process is killed
     )
     before = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from skillkit.results import atomic_write
-from skillkit.warm import kernel_name
+from skillkit.warm import PEAK, kernel_name
 
 QUIET = {
     "TQDM_DISABLE": "1",  # progress bars would fill the page
@@ -40,6 +40,8 @@ def execute(
     executed.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    peak_file = executed.with_suffix(".peak")
+    os.environ[PEAK] = str(peak_file.resolve())
     began = time.perf_counter()
     error: dict[str, str] | None = None
     try:
@@ -56,7 +58,7 @@ def execute(
     except Exception as failure:  # the kernel died (most often: out of memory), or did not start
         text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
         error = {"error": type(failure).__name__, "message": text, "cell": ""}
-    _note(executed, seconds=time.perf_counter() - began)
+    _note(executed, seconds=time.perf_counter() - began, peak=_peak_bytes(peak_file))
     missing = [str(path) for path in expected if not path.is_file()]
     if error is None and missing:
         text = f"it ran to its end, but did not write {', '.join(missing)}"
@@ -71,13 +73,21 @@ def execute(
     return False
 
 
-def _note(executed: Path, seconds: float) -> None:
+def _peak_bytes(peak_file: Path) -> int:
+    """Peak memory of the kernel: what a forked one wrote down, or that of our own child."""
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    if peak_file.exists():
+        kibibytes = int(peak_file.read_text())
+        peak_file.unlink()
+    return kibibytes * (1 if sys.platform == "darwin" else 1024)
+
+
+def _note(executed: Path, seconds: float, peak: int) -> None:
     """Write run time and peak memory into the executed notebook, for the book's status page."""
     try:
         content = json.loads(executed.read_text())
     except (OSError, ValueError):
         return
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     content["metadata"]["skillkit"] = {
         "seconds": round(seconds, 1),
         "peak_bytes": peak,

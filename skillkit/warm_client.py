@@ -1,0 +1,47 @@
+"""Ask the warm process (skillkit/warm.py) to do something, and stand in for it until it is done.
+
+Standard library only, and run by its path: starting a kernel must not import the package.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+#: Names the socket of the warm process, where one is alive.
+VARIABLE = "SKILLKIT_WARM"
+
+
+def ask(path: str, call: str, *arguments: Any) -> int:
+    """Have `call` run in a fork of the warm process with our standard streams, folder and environment.
+
+    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status. Raises OSError when no
+    warm process listens at `path`, or it dies.
+    """
+    parent = os.getppid()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        message = {
+            "call": call,
+            "arguments": arguments,
+            "folder": os.getcwd(),
+            "environment": dict(os.environ),
+        }
+        body = json.dumps(message).encode() + b"\n"
+        socket.send_fds(connection, [body[:1]], [0, 1, 2])
+        connection.sendall(body[1:])
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _: connection.sendall(b"%d\n" % received))
+        while os.getppid() == parent:  # orphaned: let go, and the fork is ended
+            if select.select([connection], [], [], 1.0)[0]:
+                if answer := connection.recv(16):
+                    return int(answer)
+                raise ConnectionError(f"the warm process at {path} is gone")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(ask(os.environ[VARIABLE], "kernel", *sys.argv[1:]))
