@@ -7,6 +7,7 @@ above the baseline), and the permuted accuracies of a position are one matrix pr
 times bits [examples, width].
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class ThresholdBits:
         return torch.cat(self._rows)
 
     def positions(self, prompt: int, site: int) -> Iterator[Tensor]:
-        """Bits of one position after another, [examples, width] as float32 on the backbone's device."""
+        """Bits of one position that the site has after another, [examples, width] as float32 on the backbone's device."""
         if (prompt, site) not in self._parts:
             return
         if len(self._parts[prompt, site]) > 1:
@@ -94,15 +95,50 @@ class ThresholdBits:
         # correct - total / 2 = signs · bits + (examples with y = 0) - total / 2, and the latter is - signs.sum() / 2
         centre = (signs.sum(1, keepdim=True) / 2).to(self.device)
         signs = signs.to(self.device)
+        base = _pairing_base(signs)
         for site in range(self.sites):
             margin = torch.zeros(len(signs), self.width, device=self.device)
             for prompt in range(self.prompts):
-                best: Tensor | None = None
-                for bits in self.positions(prompt, site):
-                    here = (signs @ bits).sub_(centre).abs_()
-                    best = here if best is None else torch.maximum(best, here, out=best)
-                margin += torch.nan if best is None else best
+                margin += _largest_margin(signs, self.positions(prompt, site), centre, base)
             yield 0.5 + margin / (self.prompts * torch.as_tensor(total, device=self.device))
+
+
+def _pairing_base(signs: Tensor) -> float | None:
+    """A power of two so large that two sums fit into one float32 as low + base * high, None where they do not.
+
+    Float32 holds whole numbers up to 2**24, and the sums lie between -reach and reach: pairs fit up to 2,047
+    examples. Two positions for one product save a third of the time on a CPU; a GPU may round products to fewer
+    digits and does not need it.
+    """
+    reach = max(1.0, signs.abs().sum(1).max().item())
+    base = 2.0 ** math.floor(math.log2(2 * reach) + 1)
+    return base if signs.device.type == "cpu" and reach * (1 + base) < 2**24 else None
+
+
+def _largest_margin(
+    signs: Tensor, positions: Iterator[Tensor], centre: Tensor, base: float | None
+) -> Tensor | float:
+    """max over positions of abs(signs · bits - centre), [draws, width]; NaN for no position.
+
+    ``signs`` [draws, examples], each of the ``positions`` [examples, width], ``centre`` [draws, 1].
+    """
+    largest: Tensor | float = torch.nan
+
+    def keep(sums: Tensor) -> None:
+        nonlocal largest
+        sums.sub_(centre).abs_()
+        largest = sums if isinstance(largest, float) else torch.maximum(largest, sums, out=largest)
+
+    for bits in positions:
+        other = None if base is None else next(positions, None)
+        if base is None or other is None:
+            keep(signs @ bits)
+            continue
+        low = signs @ torch.add(bits, other, alpha=base)
+        high = (low / base).round_()
+        keep(low.sub_(high, alpha=base))
+        keep(high)
+    return largest
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,21 @@ def test_predictivity_of_any_labels_equals_the_definition(seed, prompts, example
         np.testing.assert_allclose(scores[:, draw], slow_predictivity(bits, labels[draw]), atol=1e-6)
 
 
+@pytest.mark.parametrize("examples", [2047, 2048, 3001])
+def test_sums_are_exact_where_pairs_of_positions_stop_fitting(examples):
+    """Two sums share a float32 up to 2,047 examples; the largest sums on either side of that."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(examples) % 2
+    bits = rng.random((1, 1, 5, examples, 4)) < 0.5
+    bits[0, 0, :, :, 0] = labels  # the largest sum
+    bits[0, 0, 2:, :, 1] = 1 - labels  # the smallest
+    bits[0, 0, :, :, 2], bits[0, 0, 1, :, 3] = True, False
+    draws = np.stack([labels, 1 - labels, np.ones_like(labels), np.zeros_like(labels)])
+    scores = DrawnBits(bits, labels).predictivity(torch.from_numpy(draws))
+    for draw in range(4):
+        np.testing.assert_allclose(scores[:, draw], slow_predictivity(bits, draws[draw]), atol=1e-7)
+
+
 def test_weights_count_examples_as_often_as_they_say():
     rng = np.random.default_rng(0)
     bits, labels = rng.random((1, 2, 3, 9, 5)) < 0.5, rng.integers(0, 2, 9)

@@ -1,0 +1,60 @@
+"""How the benchmarks measure: two ways of doing something, in turns within one process, and the ratio of their times.
+
+Absolute times depend on the machine and on what else it does; a ratio of neighbouring measurements hardly does. CPU time of one
+thread is used on a CPU, wall time on a GPU.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from skillkit.backbones import Backbone, load_backbone
+from skillkit.data import TaskData, load_task
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """Model, task and size, the same for all benchmarks."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--task", default="film_sentiment")
+    parser.add_argument("--examples", type=int, default=320, help="at most so many per split")
+    parser.add_argument("--length", type=int, default=16, help="rows of the prompt")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def load(options: argparse.Namespace) -> tuple[Backbone, TaskData]:
+    torch.set_num_threads(1)
+    return load_backbone(options.model), load_task(options.task, limit=options.examples)
+
+
+def compare(
+    base: Callable[[], object], other: Callable[[], object], rounds: int, on_gpu: bool
+) -> tuple[float, float, float]:
+    """Median of other / base over the rounds, and the smallest and largest ratio. One round is run first and not counted."""
+
+    def timed(what: Callable[[], object]) -> float:
+        clock = time.perf_counter if on_gpu else time.process_time
+        began = clock()
+        what()
+        if on_gpu:
+            torch.cuda.synchronize()
+        return clock() - began
+
+    timed(base), timed(other)
+    ratios = []
+    for index in range(rounds):  # alternate which goes first
+        if index % 2:
+            second, first = timed(other), timed(base)
+        else:
+            first, second = timed(base), timed(other)
+        ratios.append(second / first)
+    return float(np.median(ratios)), min(ratios), max(ratios)
+
+
+def report(what: str, ratio: tuple[float, float, float], target: float) -> None:
+    verdict = "within" if ratio[0] <= target else "ABOVE"
+    print(f"{what}: {ratio[0]:.3f} (from {ratio[1]:.3f} to {ratio[2]:.3f}), {verdict} the target of {target}")

@@ -1,0 +1,46 @@
+"""A step of prompt tuning against forward and backward passes of the bare backbone on the same tokens.
+
+Both train the prompt rows only as far as gradients go: the bare passes ask for the gradient of the input embeddings.
+
+python benchmarks/tuning_step.py [--model minilm] [--task film_sentiment]
+"""
+
+import numpy as np
+import torch
+from ratio import arguments, compare, load, report
+
+from skillkit.inputs import encode
+from skillkit.prompts import SoftPrompt
+from skillkit.tuning import tune_prompt
+
+STEPS = 10
+
+if __name__ == "__main__":
+    options = arguments(__doc__)
+    backbone, data = load(options)
+    train = encode(backbone, data.train, data.task)
+    prompt = SoftPrompt.initial(backbone, options.length, 0)
+    # One example is enough to evaluate on: the end of a run is not what is measured.
+    data.splits["validation"] = data.validation.select([0])
+    slot = 1 if backbone.family == "masked-lm" else 0
+
+    def bare() -> None:
+        batches = train.shuffled(32, np.random.default_rng((0, 0)), backbone.device)
+        for _, batch in zip(range(STEPS), batches, strict=False):
+            shape = (len(batch), slot + options.length + batch.ids.shape[1], backbone.hidden_size)
+            embeddings = torch.randn(shape, device=backbone.device, requires_grad=True)
+            if backbone.family == "encoder-decoder":
+                start = torch.zeros(len(batch), 1, dtype=torch.long, device=backbone.device)
+                hidden = backbone.model.encoder(inputs_embeds=embeddings).last_hidden_state
+                output = backbone.model.decoder(
+                    input_ids=start, encoder_hidden_states=hidden, use_cache=False
+                )
+            else:
+                output = backbone.body(inputs_embeds=embeddings)
+            output.last_hidden_state[:, 0].square().sum().backward()
+
+    def tuned() -> None:
+        tune_prompt(backbone, data, steps=STEPS, initial=prompt, evaluate_every=STEPS, seed=0)
+
+    ratio = compare(bare, tuned, options.rounds, backbone.device.type == "cuda")
+    report(f"{backbone.name}: {STEPS} steps of prompt tuning / bare forward and backward", ratio, 1.15)
