@@ -111,8 +111,10 @@ class Picker:
         return self._pick("template", pool, ())
 
     def _pick(self, kind: str, pool: Pool[Item], but: Sequence[Item]) -> Item:
-        seen = [item for item in pool.seen if item not in but]
-        held = [item for item in pool.held if item not in but]
+        seen, held = pool.seen, pool.held
+        if but:
+            seen = tuple(item for item in seen if item not in but)
+            held = tuple(item for item in held if item not in but)
         rate = self._rates[kind]
         if rate is None:
             rate = len(held) / (len(seen) + len(held))
