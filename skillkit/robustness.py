@@ -433,7 +433,7 @@ def _calibration_interval(
 def _answers(logits: Tensor, labels: Tensor) -> dict[str, Array]:
     """Columns of ``answer_pairs`` for logits [examples, labels]; rows of NaN give NaN."""
     known = ~torch.isnan(logits[:, 0])
-    probabilities = logits.softmax(-1)
+    probabilities = logits.double().softmax(-1)
     confidence, prediction = probabilities.max(-1)
     columns = {
         "prediction": prediction.float(),
