@@ -18,17 +18,9 @@ from skillkit.notebooks import notebook_code
 
 PACKAGE = Path(__file__).parent
 NOT_RESULTS = (
-    "__init__",
-    "charts",
-    "cli",
-    "notebooks",
-    "studies",
-    "sources",
-    "execute",
-    "engine",
-    "book",
-    "browser",
-    "check",
+    *("__init__", "charts", "transfer_charts"),
+    *("cli", "notebooks", "studies", "pages", "sources", "engine", "execute", "warm", "warm_client"),
+    *("book", "browser", "check"),
 )
 
 
@@ -41,32 +33,43 @@ def sources(notebook: Path) -> list[Path]:
         if module not in found:
             found.add(module)
             waiting.extend(_module_imports(module))
-    return sorted(path for module in found if (path := _file(module)) and path.stem not in NOT_RESULTS)
+    return sorted(path for module in found if (path := _file(module)) and _counts(path))
 
 
-def _imports(code: str) -> Iterator[str]:
-    """Names of the package's modules that some code imports, wherever in it the import stands."""
+def _imports(code: str, package: str = "") -> Iterator[str]:
+    """Names of our modules that some code of `package` imports, wherever in it the import stands."""
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            parts = node.module.split(".")
-            if parts[0] == "skillkit":
-                yield ".".join(parts[1:])
+        if isinstance(node, ast.ImportFrom):
+            home = _home(node, package)
+            if home is not None:
+                yield home
                 for name in node.names:  # `from skillkit import load_task`, `from skillkit import charts`
-                    yield ".".join([*parts[1:], name.name])
-                    if len(parts) == 1 and name.name in skillkit._MODULE_OF:
-                        yield skillkit._MODULE_OF[name.name]
+                    yield f"{home}.{name.name}".lstrip(".")
+                    yield "" if home else skillkit._MODULE_OF.get(name.name, "")
         elif isinstance(node, ast.Import):
-            yield from (
-                name.name.removeprefix("skillkit.")
-                for name in node.names
-                if name.name.startswith("skillkit.")
-            )
+            ours = [name.name for name in node.names if name.name.startswith("skillkit.")]
+            yield from (name.removeprefix("skillkit.") for name in ours)
+
+
+def _home(node: ast.ImportFrom, package: str) -> str | None:
+    """What stands between `from` and `import`, seen from our package: "" for itself, None for another's."""
+    if node.level == 1:
+        return ".".join(filter(None, (package, node.module)))
+    parts = (node.module or "").split(".")
+    return ".".join(parts[1:]) if parts[0] == "skillkit" else None
 
 
 @cache
 def _module_imports(module: str) -> tuple[str, ...]:
     path = _file(module)
-    return tuple(_imports(path.read_text())) if path and path.stem not in NOT_RESULTS else ()
+    if path is None or not _counts(path):
+        return ()
+    package = path.parent.relative_to(PACKAGE).as_posix().replace("/", ".").strip(".")
+    return tuple(_imports(path.read_text(), package))
+
+
+def _counts(path: Path) -> bool:
+    return path.parent != PACKAGE or path.stem not in NOT_RESULTS
 
 
 def _file(module: str) -> Path | None:

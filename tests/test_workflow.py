@@ -1,0 +1,132 @@
+"""The real Snakefile, driven by the real command line, over throwaway notebooks that need no model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from project import COMPARISON, NEURONS, make_project, notebook
+
+SKILLKIT = str(Path(sys.executable).with_name("skillkit"))
+ENVIRONMENT = {**os.environ, "SKILLKIT_PRELOAD": "papermill pandas"}  # these notebooks need no torch
+
+
+def skillkit(project, *words):
+    """Run a command in the project; its exit status and all that it says."""
+    done = subprocess.run(
+        [SKILLKIT, *words], cwd=project, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A finished study of one model and two tasks; the tests below change it one after the other."""
+    folder = make_project(tmp_path_factory.mktemp("project"), models=["mini-t5"])
+    status, said = skillkit(folder, "run", "tiny", "--cores", "2")
+    assert status == 0, said
+    assert "5 of 5 pages" in said and "Tiny study: 5 pages made" in said
+    return folder
+
+
+def change_notebook(project, name, code):
+    (project / "notebooks" / f"{name}.ipynb").write_text(notebook(code, name))
+
+
+def test_every_result_is_where_it_belongs(project):
+    made = {
+        path.relative_to(project / "results/tiny").as_posix()
+        for path in (project / "results/tiny").rglob("*.*")
+    }
+    for task in ("sst2", "imdb"):
+        assert f"mini-t5/{task}/prompts/seed-0.safetensors" in made
+        assert f"mini-t5/{task}/notebooks/02_skill_neurons.ipynb" in made
+        assert f"mini-t5/{task}/02_skill_neurons.provenance.json" in made
+    assert pd.read_parquet(project / "results/tiny/10_comparison.parquet")["task"].tolist() == [
+        "imdb",
+        "sst2",
+    ]
+
+
+def test_a_finished_study_has_nothing_to_do(project):
+    assert skillkit(project, "run", "tiny", "--dry-run") == (0, "Everything is up to date.\n")
+    status, said = skillkit(project, "run", "tiny")
+    assert status == 0 and "Everything is up to date." in said
+
+
+def test_a_dry_run_lists_pages_with_reasons(project):
+    change_notebook(project, "02_skill_neurons", NEURONS + "\n# a remark")
+    status, said = skillkit(project, "run", "tiny", "-n")
+    lines = said.splitlines()
+    assert status == 0 and lines[-1] == "3 of 5 pages to make."
+    assert sum(line.startswith("02_skill_neurons") and "changed: notebooks/02" in line for line in lines) == 2
+    change_notebook(project, "02_skill_neurons", NEURONS)
+    assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
+
+
+def test_a_changed_parameter_runs_only_the_pages_that_it_concerns(project):
+    path = project / "studies" / "tiny.yaml"
+    study = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**study, "tasks": {"sst2": {"steps": 30}, "imdb": None}}))
+    said = skillkit(project, "run", "tiny", "-n")[1]
+    path.write_text(yaml.safe_dump(study))
+    tuned = [line.split() for line in said.splitlines() if line.startswith("01_prompt_tuning")]
+    assert [words[2] for words in tuned] == ["sst2"] and "other parameters than last time" in said
+    assert "imdb" not in said
+
+
+def test_a_failed_page_is_kept_and_stops_only_what_reads_it(project):
+    change_notebook(
+        project, "02_skill_neurons", f'if task == "imdb":\n    raise ValueError("no such neuron")\n{NEURONS}'
+    )
+    status, said = skillkit(project, "run", "tiny")
+    assert status == 1
+    assert "1 pages made" in said and "1 failed" in said and "1 not run" in said
+    assert "ValueError: no such neuron" in said
+    assert "again  skillkit page 02 -p model=mini-t5 -p task=imdb --study tiny" in said
+    kept = project / "results/tiny/mini-t5/imdb/notebooks/02_skill_neurons.ipynb"
+    assert str(kept.relative_to(project)) in said and "no such neuron" in kept.read_text()
+    assert not (project / "results/tiny/mini-t5/imdb/02_skill_neurons.parquet").exists()
+    assert skillkit(project, "status", "tiny")[0] == 1
+
+    change_notebook(project, "02_skill_neurons", NEURONS)
+    status, said = skillkit(project, "page", "02", "-p", "model=mini-t5", "-p", "task=imdb", "--no-book")
+    assert status == 0 and "1 of 1 pages" in said
+    assert skillkit(project, "run", "tiny")[0] == 0
+
+
+def test_bare_snakemake_names_the_failed_page_too(project):
+    change_notebook(project, "10_comparison", 'raise ValueError("nothing to compare")')
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "study=tiny"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ValueError: nothing to compare" in done.stderr and "skillkit page 10 --study tiny" in done.stderr
+
+
+def test_a_killed_run_goes_on_where_it_was(project):
+    change_notebook(project, "10_comparison", COMPARISON)
+    change_notebook(
+        project, "02_skill_neurons", f'import time\nif task == "imdb":\n    time.sleep(120)\n{NEURONS}'
+    )
+    kept = project / "results/tiny/mini-t5/imdb/notebooks/02_skill_neurons.ipynb"
+    kept.unlink()
+    command = [SKILLKIT, "run", "tiny", "--cores", "1"]
+    run = subprocess.Popen(
+        command, cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not (kept.is_file() and kept.stat().st_size):
+        time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert any((project / ".snakemake" / "locks").iterdir()), "it was to be killed at work"
+
+    change_notebook(project, "02_skill_neurons", NEURONS)
+    status, said = skillkit(project, "run", "tiny")
+    assert status == 0 and "02_skill_neurons mini-t5 imdb" in said, said
+    assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
