@@ -43,6 +43,7 @@ ROLE_COLOURS = {
     "least": GREEN,
     "clean": BLUE,
     "adversarial": VERMILLION,
+    "clean originals": BLUE,
 }
 
 
@@ -141,6 +142,26 @@ def _smaller(picture: bytes) -> bytes:
 
 
 # -------------------------------------------------------------------------------------------------- pieces
+
+
+def neuron_table(sites: Sequence[Any], **values: Any) -> pd.DataFrame:
+    """One row per neuron from arrays [sites, width]: columns stack, layer, neuron, and one for each array by its name.
+
+    `sites` have a `stack` and a `layer` each, as `Backbone.sites` do.
+    """
+    arrays = {name: np.asarray(array, dtype=float) for name, array in values.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2 or next(iter(shapes))[0] != len(sites):
+        raise ValueError(
+            f"neuron_table needs arrays [{len(sites)} sites, width], all alike; got {sorted(shapes)}."
+        )
+    width = next(iter(shapes))[1]
+    places = {
+        "stack": np.repeat([site.stack for site in sites], width),
+        "layer": np.repeat([site.layer for site in sites], width),
+        "neuron": np.tile(np.arange(width), len(sites)),
+    }
+    return pd.DataFrame(places | {name: array.ravel() for name, array in arrays.items()})
 
 
 def _checked(table: pd.DataFrame, columns: Iterable[str], figure: str) -> pd.DataFrame:
@@ -868,24 +889,30 @@ def clean_vs_adversarial(
 def overlap_by_site(
     table: pd.DataFrame, *, title: str = "Are the same neurons predictive on clean and on adversarial text?"
 ) -> Figure:
-    """Share of the top neurons on clean text that are top neurons on adversarial text too, site by site.
+    """Share of the top neurons on clean text that are top neurons elsewhere too, site by site.
 
-    Columns: stack, layer, fraction (of each site's width), value, expected, low, high (range if independent).
+    Columns: stack, layer, fraction (of each site's width), value, expected, low, high (range if independent);
+    optional `text`, a name for where else (clean originals, adversarial text…).
     """
     columns = ["stack", "layer", "fraction", "value", "expected", "low", "high"]
     frame = _capped(_sites(_checked(table, columns, "overlap_by_site")), "overlap_by_site")
     sites = _sites(frame).attrs["sites"]
     frame["panel"] = [f"top {100 * fraction:g} % of each site" for fraction in frame["fraction"]]
-    panels = _names(frame["panel"])
+    frame["text"] = frame["text"].astype(str) if "text" in frame else "adversarial"
+    panels, texts = _names(frame["panel"]), _names(frame["text"])
     base = alt.Chart(frame).encode(
         y=alt.Y("site:N", sort=sites, title="FFN site (stack, layer)"),
-        tooltip=["site:N", "panel:N", *_numbers(*columns[3:])],
+        tooltip=["site:N", "panel:N", "text:N", *_numbers(*columns[3:])],
     )
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), title="neurons in common (share)")
-    chance = base.mark_bar(height=12, color=GREY, opacity=0.35).encode(x=x, x2="high:Q")
+    chance = base.mark_bar(height=12, color=GREY, opacity=0.3).encode(x=x, x2="high:Q")
     expected = base.mark_tick(thickness=2, height=14, color=GREY).encode(x="expected:Q")
-    dots = base.mark_point(size=80, color=VERMILLION).encode(x="value:Q")
-    frame["what"] = frame["site"] + " " + frame["panel"]
+    dots = base.mark_point(size=70).encode(
+        x="value:Q",
+        color=_colour("text", texts, "compared with"),
+        shape=_shape("text", texts, "compared with"),
+    )
+    frame["what"] = frame["site"] + " " + frame["panel"] + " " + frame["text"]
     inside = int(((frame["value"] >= frame["low"]) & (frame["value"] <= frame["high"])).sum())
     return (
         alt.layer(chance, expected, dots, data=frame)

@@ -6,6 +6,8 @@ is that of its threshold, with the factor's value in the place of the label.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,13 @@ from torch import Tensor
 
 from skillkit.activations import present_positions, take, watch
 from skillkit.backbones import Backbone
+from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.inputs import encode
 from skillkit.intervals import bootstrap
+from skillkit.neurons import Baseline, score_neurons
 from skillkit.prompts import SoftPrompt, layout_of, run
+from skillkit.significance import ThresholdBits
 from skillkit.tasks import Task
 
 PREFIX = "factor_"
@@ -54,6 +59,17 @@ def binary_factors(
                 answer, questions.values()
             ):
                 questions[name] = answer
+    return questions
+
+
+def task_questions(dataset: Dataset, task: Task, **options: Any) -> dict[str, NDArray[np.float64]]:
+    """Questions about the label (one, or one per class if there are more than two) and then `binary_factors`, each asked once."""
+    labels = np.asarray(dataset["label"])
+    asked = range(1, 2) if len(task.labels) == 2 else range(len(task.labels))
+    questions = {f"label = {task.labels[k]}": (labels == k).astype(float) for k in asked}
+    for name, answer in binary_factors(dataset, **options).items():
+        if not _asked(answer, questions.values()):
+            questions[name] = answer
     return questions
 
 
@@ -131,3 +147,56 @@ def factor_predictivity(
                 }
             )
     return pd.DataFrame(rows)
+
+
+SHUFFLED = "shuffled label"
+
+
+def site_predictivity(
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    dataset: Dataset,
+    task: Task,
+    baseline: Baseline,
+    questions: Mapping[str, NDArray[np.float64]],
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """The highest balanced predictivity among all neurons and positions of each site, for each question, in one pass.
+
+    Columns: stack, layer, factor, value, n. A last question, `SHUFFLED`, is the first one with its answers permuted: what the best
+    of so many neurons reaches on nothing.
+    """
+    shuffled = np.random.default_rng(seed).permutation(next(iter(questions.values())))
+    answers = np.stack([*questions.values(), shuffled])
+    # The scores are not used, only the threshold bits that scoring shows; any two-class labels will do for that.
+    asked = replace(task, labels=("no", "yes"), words=task.words[:2], su_words={}, twins=(), clean=None)
+    stand_in = dataset.remove_columns("label").add_column("label", [row % 2 for row in range(len(dataset))])
+    bits = ThresholdBits(backbone)
+    score_neurons(
+        backbone,
+        prompt,
+        TaskData(asked, {"test": stand_in}, "factors"),
+        split="test",
+        baseline=baseline,
+        batch_size=batch_size,
+        watcher=bits.watcher,
+    )
+    answers = answers[:, bits.rows.numpy()]
+    known = ~np.isnan(answers)
+    yes, no = ((answers == value).sum(1, keepdims=True) for value in (1, 0))
+    weights = np.where(known, np.where(answers == 1, 0.5 / yes, 0.5 / no), 0.0) * known.sum(1, keepdims=True)
+    labels = torch.from_numpy(np.nan_to_num(answers))
+    highest = bits.predictivity(labels, torch.from_numpy(weights).float()).amax(-1)  # [sites, questions]
+    return pd.DataFrame(
+        {
+            "stack": site.stack,
+            "layer": site.layer,
+            "factor": name,
+            "value": float(highest[i, j]),
+            "n": int(known[j].sum()),
+        }
+        for j, name in enumerate([*questions, SHUFFLED])
+        for i, site in enumerate(backbone.sites)
+    )

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillkit import charts
+from skillkit.backbones import FFNSite
 
 PNG_HEADER = b"\x89PNG\r\n\x1a\n"
 
@@ -115,7 +116,10 @@ def overlaps() -> pd.DataFrame:
     keys = [("encoder", layer, fraction) for layer in range(5) for fraction in (0.02, 0.1)]
     table = pd.DataFrame(keys, columns=["stack", "layer", "fraction"])
     bounds = {"expected": table["fraction"], "low": table["fraction"] * 0.4, "high": table["fraction"] * 2}
-    return table.assign(value=np.linspace(0.05, 0.8, len(table)), **bounds)
+    table = table.assign(value=np.linspace(0.05, 0.8, len(table)), **bounds, text="adversarial")
+    return pd.concat(
+        [table, table.assign(value=table["value"] / 2 + 0.4, text="clean originals")], ignore_index=True
+    )
 
 
 def study() -> pd.DataFrame:
@@ -320,3 +324,18 @@ def test_missing_numbers_of_a_result_table_are_drawn_as_absent() -> None:
     spec = draw("accuracy_bars", table).to_dict(validate=True)
     rows = next(rows for rows in spec["datasets"].values() if "row" in rows[0])
     assert [row["row"] for row in rows][:3] == ["majority", "none", "random, seed 0"]
+
+
+def test_a_neuron_table_keeps_every_value_in_its_place() -> None:
+    sites = [FFNSite("encoder", 0, 3), FFNSite("decoder", 0, 3)]
+    values = np.arange(6.0).reshape(2, 3)
+    table = charts.neuron_table(sites, value=values, twice=2 * values)
+    assert table.to_dict("list") == {
+        "stack": ["encoder"] * 3 + ["decoder"] * 3,
+        "layer": [0] * 6,
+        "neuron": [0, 1, 2] * 2,
+        "value": [0.0, 1, 2, 3, 4, 5],
+        "twice": [0.0, 2, 4, 6, 8, 10],
+    }
+    with pytest.raises(ValueError, match="2 sites"):
+        charts.neuron_table(sites, value=values[:1])

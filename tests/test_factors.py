@@ -8,7 +8,16 @@ from datasets import Dataset
 
 from skillkit.activations import record
 from skillkit.errors import SkillkitError
-from skillkit.factors import activations_at, best_places, binary_factors, factor_predictivity
+from skillkit.factors import (
+    SHUFFLED,
+    activations_at,
+    best_places,
+    binary_factors,
+    factor_predictivity,
+    site_predictivity,
+    task_questions,
+)
+from skillkit.neurons import measure_baseline, score_neurons
 from skillkit.prompts import SoftPrompt
 
 
@@ -76,3 +85,38 @@ def test_a_follower_is_told_from_a_bystander_even_when_the_factor_is_rare() -> N
     assert row["low"] < row["value"] < row["high"] and row["n"] == 2000
     with pytest.raises(SkillkitError, match="units"):
         factor_predictivity(np.stack([silent], 1), {"rare": rare}, ["a", "b"])
+
+
+def test_the_label_is_asked_first_and_no_question_twice() -> None:
+    labels = [i % 2 for i in range(80)]
+    dataset = Dataset.from_dict(
+        {
+            "text": ["a"] * 80,
+            "label": labels,
+            "factor_sign": [2 * y - 1 for y in labels],
+            "factor_half": [i // 40 for i in range(80)],
+        }
+    )
+    assert list(task_questions(dataset, TASK)) == ["label = good", "half = 1"]
+
+
+@pytest.mark.parametrize("family", ["roberta", "t5"])
+def test_site_predictivity_for_the_label_is_the_neurons_own(family: str) -> None:
+    backbone, data = tiny_backbone(family), toy_data(40, 32)
+    prompt = SoftPrompt.initial(backbone, 3, 0)
+    labels = np.array(data.test["label"], dtype=float)
+    unknown = np.where(np.arange(32) < 8, np.nan, labels)
+    questions = {"label = good": labels, "known ones": unknown}
+    table = site_predictivity(
+        backbone, prompt, data.test, TASK, measure_baseline(backbone, prompt, data.train, TASK), questions
+    )
+    whole = score_neurons(backbone, prompt, data, split="test").predictivity.amax(1)
+    assert labels.mean() == 0.5  # balanced, so that plain and balanced predictivity are the same
+    assert table[table["factor"] == "label = good"]["value"].tolist() == pytest.approx(
+        whole.tolist(), abs=1e-5
+    )
+    rest = type(data)(TASK, {**data.splits, "test": data.test.select(range(8, 32))}, "the test")
+    part = score_neurons(backbone, prompt, rest, split="test").predictivity.amax(1)
+    assert table[table["factor"] == "known ones"]["value"].tolist() == pytest.approx(part.tolist(), abs=1e-5)
+    assert set(table[table["factor"] == SHUFFLED]["n"]) == {32}
+    assert table["value"].between(0.5, 1).all()

@@ -1,0 +1,107 @@
+"""The comparison says what the cells' tables say."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from skillkit.claims import claim, claim_rows
+from skillkit.comparison import PAGES, adversarial_slopes, collect_tables, count_claims, overview, sum_up
+from skillkit.errors import SkillkitError
+from skillkit.results import Cell, measurements, write_table
+
+MODELS, TASKS = ["small", "large"], ["food", "film"]
+
+
+def row(value: float, **more: object) -> dict[str, object]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 50, **more}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for i, model in enumerate(MODELS):
+        for j, task in enumerate(TASKS):
+            cell = Cell("trial", model, task, tmp_path)
+            tuned = row(0.5 + 0.1 * i + 0.2 * j, metric="accuracy_mean", prompt="tuned")
+            claims = claim_rows([claim("tuning helps", row(0.2 * j), source="all")])
+            write_table(measurements(cell, [tuned, *claims]), cell.table(PAGES[0]))
+            curve = row(0.05, metric="gap", mode="mean", neurons="matched - skill", fraction=None)
+            share = row(0.4, metric="gap", mode="mean", neurons="matched - skill", fraction=0.1)
+            write_table(measurements(cell, [curve, share]), cell.table(PAGES[2]))
+    cell = Cell("trial", "small", "film", tmp_path)
+    under = [
+        row(0.8, metric="clean_accuracy", attack="all"),
+        row(0.6, metric="adversarial_accuracy", attack="all"),
+    ]
+    write_table(
+        measurements(
+            cell, [*under, row(0.2, metric="drop", attack="all"), row(0.3, metric="drop", attack="typo")]
+        ),
+        cell.table(PAGES[3]),
+    )
+    return tmp_path
+
+
+def test_the_overview_holds_one_number_per_quantity_and_cell_in_the_study_s_order(results: Path) -> None:
+    table = overview(collect_tables(results, "trial", MODELS, TASKS), MODELS, TASKS)
+    tuned = table[table["quantity"] == "accuracy, tuned prompt"]
+    assert list(zip(tuned["task"], tuned["model"], strict=True)) == [
+        ("food", "small"),
+        ("food", "large"),
+        ("film", "small"),
+        ("film", "large"),
+    ]
+    assert tuned["value"].tolist() == pytest.approx([0.5, 0.6, 0.7, 0.8])
+    assert (
+        table[table["quantity"] == "lost by skill neurons"]["value"].tolist() == [0.05] * 4
+    )  # the curve's, not a share's
+    assert table[table["quantity"] == "lost to attacks"]["value"].tolist() == [0.2]
+
+
+def test_claims_are_counted_and_worded(results: Path) -> None:
+    counts = count_claims(collect_tables(results, "trial", MODELS, TASKS))
+    assert counts[["model", "held", "undecided", "did not hold", "cells"]].values.tolist() == [
+        ["large", 1, 1, 0, 2],
+        ["small", 1, 1, 0, 2],
+    ]
+    assert (
+        sum_up(counts)[0]
+        == "**large**: *tuning helps* held or stayed undecided (1 held, 1 undecided, 0 did not, of 2)."
+    )
+
+
+def test_models_and_tasks_outside_the_study_are_left_out(results: Path) -> None:
+    tables = collect_tables(results, "trial", ["small"], ["food"])
+    assert set(tables) == {PAGES[0], PAGES[2]}
+    assert set(tables[PAGES[0]]["model"]) == {"small"} and set(tables[PAGES[0]]["task"]) == {"food"}
+    assert adversarial_slopes(tables, ["food"]).empty
+
+
+def test_slopes_name_the_text(results: Path) -> None:
+    slopes = adversarial_slopes(collect_tables(results, "trial", MODELS, TASKS), TASKS)
+    assert dict(zip(slopes["text"], slopes["value"], strict=True)) == {"clean": 0.8, "adversarial": 0.6}
+
+
+def test_nothing_run_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SkillkitError, match="Run the study first"):
+        collect_tables(tmp_path, "trial", MODELS, TASKS)
+
+
+def test_sentences_for_every_outcome() -> None:
+    def sentence(held: int, undecided: int, failed: int) -> str:
+        values = {
+            "page": "p",
+            "claim": "c",
+            "source": "s",
+            "model": "m",
+            "held": held,
+            "undecided": undecided,
+            "did not hold": failed,
+        }
+        return sum_up(pd.DataFrame([values | {"cells": held + undecided + failed}]))[0]
+
+    assert "held throughout" in sentence(3, 0, 0)
+    assert "did not hold anywhere" in sentence(0, 0, 3)
+    assert "did not hold or stayed undecided" in sentence(0, 1, 1)
+    assert "stayed undecided" in sentence(0, 2, 0)
+    assert "was mixed" in sentence(1, 0, 1)
