@@ -6,8 +6,7 @@
 
 STUDY ?= classroom
 PYTHON ?= python3
-# On a machine without a GPU, this saves downloading CUDA: make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
-TORCH_INDEX ?=
+# On a machine without a GPU, PyTorch's own CPU index saves downloading CUDA: name it in PIP_EXTRA_INDEX_URL.
 
 export OMP_NUM_THREADS ?= 1
 READY := .venv/installed
@@ -33,5 +32,5 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make book PYTHON=python3.11")'
 	@echo "Installing into .venv, once; this takes some minutes."
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[test]'
+	@.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
