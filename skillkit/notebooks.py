@@ -71,6 +71,8 @@ NOTEBOOKS: dict[str, Notebook] = {
         ),
         Notebook("11_released_prompts", "The papers' released prompts", "study", needs="reference"),
         Notebook("12_factors", "What a skill neuron follows", reads=(_TUNING, _NEURONS), needs="factors"),
+        Notebook("13_patching", "Causal patching", reads=(_TUNING, _NEURONS), needs="twin"),
+        Notebook("14_robust_tuning", "Tuning for robustness", reads=(_TUNING, _NEURONS), needs="twin"),
     )
 }
 
