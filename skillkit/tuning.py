@@ -61,6 +61,7 @@ def tune_prompt(
     layout: str = "standard",
     label_words: str = "own",
     checkpoint: str | os.PathLike[str] | None = None,
+    each: Callable[[int, SoftPrompt], None] | None = None,
 ) -> TunedPrompt:
     """Tune a soft prompt on the training split; keep the one that is best on the validation split (ties: the earlier).
 
@@ -71,6 +72,7 @@ def tune_prompt(
         layout, label_words: the input format and label words, ``wang`` and ``su`` as in the papers; kept in the prompt's ``meta``.
         checkpoint: a file that holds the state of the run after every evaluation. A killed run goes on from there and ends with
             the same prompt as an undisturbed one; the file is removed at the end.
+        each: called at every evaluation with its number (from 1) and the prompt as it is then.
 
     Raises:
         SkillkitError: a loss that is not finite, a missing split, a prompt of another width, or a checkpoint of another run.
@@ -98,10 +100,15 @@ def tune_prompt(
         logits = backbone.answer_logits(answer_hidden(backbone, matrix, batch), token_ids)
         return nn.functional.cross_entropy(logits, batch.labels)
 
+    evaluations = 0
+
     def evaluate() -> tuple[float, float]:
-        logits = label_logits(
-            backbone, SoftPrompt(matrix.detach().cpu(), meta), validation, task, batch_size=2 * batch_size
-        )
+        nonlocal evaluations
+        evaluations += 1
+        now = SoftPrompt(matrix.detach().clone().cpu(), meta)
+        if each is not None:
+            each(evaluations, now)
+        logits = label_logits(backbone, now, validation, task, batch_size=2 * batch_size)
         return accuracy(logits, validation.labels), nn.functional.cross_entropy(
             logits, validation.labels
         ).item()

@@ -14,6 +14,7 @@ from skillkit.neurons import NeuronScores, score_neurons, skill_neurons
 from skillkit.prompts import SoftPrompt
 from skillkit.significance import score_with_null
 from skillkit.stability import (
+    by_pair,
     held_out,
     rank_correlation,
     selection_bias,
@@ -21,6 +22,7 @@ from skillkit.stability import (
     specificity,
     split_half,
     top_overlap,
+    type_difference,
 )
 
 SITES = (FFNSite("encoder", 0, 40), FFNSite("encoder", 1, 40))
@@ -158,6 +160,9 @@ def test_specificity_is_high_for_like_tasks_and_has_the_ceiling_on_its_diagonal(
     assert value["film", "film"] > 0.9 and value["film", "film"] < 1
     assert value["film", "news"] == pytest.approx(value["news", "film"])
     assert table.set_index(["row", "column"]).loc[("film", "food"), "pairs"].unique() == [4]
+    square = by_pair(table, ["news", "film", "food"])
+    assert list(square.index) == list(square.columns) == ["news", "film", "food"]
+    assert square.loc["film", "food"] == pytest.approx(value["film", "food"])
     alone = specificity({"film": seeds(mood)[:1]}, SITES)
     assert alone["value"].isna().all()
 
@@ -170,3 +175,22 @@ def test_specificity_equals_scipy():
     np.testing.assert_allclose(
         row["value"], [spearmanr(first[s], second[s]).statistic for s in range(2)], atol=1e-9
     )
+
+
+def test_type_difference_finds_planted_types_and_keeps_its_level_without():
+    rng = np.random.default_rng(0)
+    types = ["mood", "mood", "mood", "topic", "topic", "pair", "pair"]
+    same = np.array([[a == b for a in types] for b in types])
+    noise = rng.random((7, 7))
+    planted = type_difference(0.5 * same + 0.1 * (noise + noise.T), types)
+    assert planted.difference == pytest.approx(planted.inside - planted.across) and planted.difference > 0.4
+    # 7! / (3! 2! 2! 2!) = 105 different labellings, of which one is the true one
+    assert planted.p == pytest.approx(1 / 105) and planted.row()["low"] > 0
+    assert planted.inside_pairs == 5 and planted.across_pairs == 16
+    p = []
+    for _ in range(60):
+        noise = rng.random((6, 6))
+        p.append(type_difference(noise + noise.T, ["a", "a", "b", "b", "c", "c"]).p)
+    assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.16 / 60)
+    with pytest.raises(SkillkitError, match="Use more tasks"):
+        type_difference(np.eye(3), ["a", "b", "c"])
