@@ -21,6 +21,7 @@ from skillkit.backbones import Backbone
 from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.inputs import Batch, Encoded, encode
+from skillkit.intervals import wilson
 from skillkit.prompts import SoftPrompt, answer_hidden, label_logits, label_token_ids, layout_of, scheme_of
 from skillkit.tuning import CLIP, accuracy
 
@@ -228,6 +229,46 @@ def fit_tasks(
                 best, best_accuracy = _copy(projector), history[-1]["accuracy"]
     projector.load_state_dict(best)
     return Fit(projector, pd.DataFrame(history))
+
+
+def method_table(
+    backbone: Backbone,
+    methods: Mapping[str, Mapping[str, Mapping[int, SoftPrompt]]],
+    tasks: Mapping[str, TaskData],
+    *,
+    split: str = "test",
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Accuracy of each method's prompts, each on its own task; every task is tokenised once.
+
+    `methods` holds, by name of the method, prompts by task and seed. One row per method, task and seed:
+    method, task, seed, value, n, low, high (Wilson).
+    """
+    rows = []
+    for name, data in tasks.items():
+        encoded: dict[str, Encoded] = {}
+        for method, prompts in methods.items():
+            for seed, prompt in prompts.get(name, {}).items():
+                layout = layout_of(prompt)
+                encoded.setdefault(layout, encode(backbone, data.split(split), data.task, layout))
+                logits = label_logits(backbone, prompt, encoded[layout], data.task, batch_size=batch_size)
+                count = len(encoded[layout])
+                correct = int((logits.argmax(-1) == encoded[layout].labels).sum())
+                low, high = wilson(correct, count)
+                rows.append(
+                    {
+                        "method": method,
+                        "task": name,
+                        "seed": seed,
+                        "value": correct / count,
+                        "n": count,
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    if not rows:
+        raise SkillkitError("method_table: no method has a prompt for any of the tasks.")
+    return pd.DataFrame(rows)
 
 
 def _copy(projector: Projector) -> dict[str, Tensor]:

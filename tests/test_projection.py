@@ -6,7 +6,7 @@ from conftest import tiny_backbone, toy_data
 
 from skillkit.errors import SkillkitError
 from skillkit.inputs import encode
-from skillkit.projection import Projector, copy_through, fit_distance, fit_tasks, new_projector
+from skillkit.projection import Projector, copy_through, fit_distance, fit_tasks, method_table, new_projector
 from skillkit.prompts import SoftPrompt, label_logits
 from skillkit.tuning import accuracy
 
@@ -112,6 +112,24 @@ def test_copy_through_cuts_or_fills_columns():
     filled = copy_through(narrow, backbone).matrix
     assert torch.equal(filled[:, :5], narrow.matrix)
     assert not filled[:, 5:].any()
+
+
+def test_method_table_measures_each_prompt_on_its_own_task():
+    backbone = tiny_backbone("t5")
+    tasks = {"one": toy_data(seed=0), "two": toy_data(seed=5)}
+    prompts = {
+        name: {k: SoftPrompt.initial(backbone, 3, 10 * i + k, "normal") for k in (0, 1)}
+        for i, name in enumerate(tasks)
+    }
+    table = method_table(backbone, {"own": prompts, "only one": {"one": prompts["one"]}}, tasks, batch_size=5)
+    assert len(table) == 6
+    for row in table.itertuples():
+        data = tasks[row.task]
+        logits = label_logits(backbone, prompts[row.task][row.seed], data.test, data.task)
+        assert row.value == pytest.approx(accuracy(logits, torch.tensor(data.test["label"])))
+        assert row.low <= row.value <= row.high
+    with pytest.raises(SkillkitError, match="no method"):
+        method_table(backbone, {}, tasks)
 
 
 def test_bad_input_is_refused():
