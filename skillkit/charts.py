@@ -255,6 +255,13 @@ def _sites(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _columns(panels: int) -> int:
+    """How many panels to a row, so that the last row is full where that can be had."""
+    if panels <= 4:
+        return panels
+    return next((columns for columns in (4, 3, 5) if panels % columns == 0), 4)
+
+
 def _numbers(*names: str) -> list[alt.Tooltip]:
     """Tooltips of numeric columns, to three places."""
     return [alt.Tooltip(f"{name}:Q", format=".3f") for name in names]
@@ -430,6 +437,7 @@ def predictivity_heatmap(
     frame = _sites(_checked(table, ["stack", "layer", "neuron", "value"], "predictivity_heatmap"))
     sites = frame.attrs["sites"]
     cells = _capped(_cells(frame), "predictivity_heatmap")
+    bins = int(cells.groupby("site")["start"].size().max())
     pick = alt.selection_point(fields=["site"], name="site")
     height = max(20 * len(sites), 150)
     grid = (
@@ -438,7 +446,7 @@ def predictivity_heatmap(
         .encode(
             x=alt.X(
                 "start:Q",
-                title="neuron index (64 bins; order has no meaning)",
+                title=f"neuron index ({bins} bins; order has no meaning)",
                 axis=alt.Axis(grid=False, tickCount=6),
                 scale=alt.Scale(nice=False),
             ),
@@ -745,7 +753,7 @@ def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill 
         "low:Q",
         scale=alt.Scale(domain=[low, 1]),
         title="predictivity for the factor",
-        axis=alt.Axis(tickCount=5),
+        axis=alt.Axis(values=[0.5, 0.75, 1.0], format=".2f"),
     )
     bars = base.mark_rule(strokeWidth=3, color=BLUE, opacity=0.55).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=70, color=BLUE).encode(x="value:Q")
@@ -878,8 +886,8 @@ def clean_vs_adversarial(
     frame["what"] = frame["task"].astype(str) + " " + frame[by].astype(str) + " " + frame["text"].astype(str)
     return (
         alt.layer(*layers, data=frame)
-        .properties(width=145, height=220)
-        .facet(facet=alt.Facet("task:N", sort=tasks, title=None), columns=min(4, len(tasks)))
+        .properties(width={5: 105, 3: 185, 2: 250, 1: 400}.get(_columns(len(tasks)), 135), height=200)
+        .facet(facet=alt.Facet("task:N", sort=tasks, title=None), columns=_columns(len(tasks)))
         .properties(
             title=alt.Title(title, subtitle=subtitle), description=f"{title}: " + _say(frame, "what", 24)
         )

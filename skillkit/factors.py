@@ -186,7 +186,8 @@ def site_predictivity(
     answers = answers[:, bits.rows.numpy()]
     known = ~np.isnan(answers)
     yes, no = ((answers == value).sum(1, keepdims=True) for value in (1, 0))
-    weights = np.where(known, np.where(answers == 1, 0.5 / yes, 0.5 / no), 0.0) * known.sum(1, keepdims=True)
+    # Whole numbers, as counts of examples have to be: every "yes" counts as often as there are "no", and the reverse.
+    weights = np.where(known, np.where(answers == 1, no, yes), 0)
     labels = torch.from_numpy(np.nan_to_num(answers))
     highest = bits.predictivity(labels, torch.from_numpy(weights).float()).amax(-1)  # [sites, questions]
     return pd.DataFrame(

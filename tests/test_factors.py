@@ -120,3 +120,23 @@ def test_site_predictivity_for_the_label_is_the_neurons_own(family: str) -> None
     assert table[table["factor"] == "known ones"]["value"].tolist() == pytest.approx(part.tolist(), abs=1e-5)
     assert set(table[table["factor"] == SHUFFLED]["n"]) == {32}
     assert table["value"].between(0.5, 1).all()
+
+
+def test_site_predictivity_is_balanced() -> None:
+    """For a rare factor, against the shares right among yes and among no, counted one neuron and position at a time."""
+    backbone, data = tiny_backbone("t5"), toy_data(40, 33)
+    prompt = SoftPrompt.initial(backbone, 3, 0)
+    rare = (np.arange(33) % 5 == 0).astype(float)
+    baseline = measure_baseline(backbone, prompt, data.train, TASK)
+    table = site_predictivity(backbone, prompt, data.test, TASK, baseline, {"rare": rare}, batch_size=8)
+    bits = (record(backbone, prompt, data.test, TASK) > baseline.mean).numpy()
+    for site in range(len(backbone.sites)):
+        best = 0.5
+        for position in range(4):
+            if np.isnan(baseline.mean[site, position, 0]):
+                continue
+            for neuron in range(backbone.width):
+                bit = bits[:, site, position, neuron]
+                share = (bit[rare == 1].mean() + (~bit)[rare == 0].mean()) / 2
+                best = max(best, share, 1 - share)
+        assert table[table["factor"] == "rare"]["value"].iloc[site] == pytest.approx(best, abs=1e-5)
