@@ -31,8 +31,12 @@ from skillkit.studies import Page, Study, load_study
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 RESULTS_PART = "Results"
 
-# Added to the configuration that jupyter-book writes: no live code cells, which would need the network.
-CONFIGURATION = 'extensions = [name for name in extensions if name != "sphinx_thebe"]'
+# Added to the configuration that jupyter-book writes: no live code cells, which would need the network, and no second
+# search box.
+CONFIGURATION = """
+extensions = [name for name in extensions if name != "sphinx_thebe"]
+html_theme_options["navbar_persistent"] = []
+"""
 
 
 def build_book(names: Sequence[str]) -> Path:
@@ -389,7 +393,7 @@ def _jupyter_book() -> None:
     sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
     if _call(["jupyter-book", "config", "sphinx", str(STAGE)], log):
         with (STAGE / "conf.py").open("a") as file:
-            file.write(f"\n{CONFIGURATION}\n")
+            file.write(CONFIGURATION)
         if _call(["sphinx-build", *sphinx, str(STAGE), str(OUTPUT / "html")], log):
             return
     lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()).splitlines()
