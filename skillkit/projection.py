@@ -30,8 +30,7 @@ class Projector(nn.Module):
     """Maps prompts [length, hidden] of one backbone to prompts [target length, target hidden] of another.
 
     `scale` is the standard deviation that a LayerNormed projector's rows start with: that of the target's
-    word embeddings. (The released code starts at 1, some ten to twenty times as large as RoBERTa's
-    embeddings.) None leaves LayerNorm out.
+    word embeddings. (The released code starts at 1.) None leaves LayerNorm out.
     """
 
     def __init__(
