@@ -46,7 +46,7 @@ def figures(shown):
 
 @pytest.mark.slow
 def test_transfer_between_tasks(workplace, models):
-    budget = {"length": 2, "steps": 4, "evaluate_every": 2, "batch_size": 8, "limit": 40, "examples": 20}
+    budget = {"length": 2, "steps": 4, "looks": 2, "batch_size": 8, "limit": 40, "examples": 20}
     notebook, results = run(
         workplace,
         "08_transfer",
