@@ -18,7 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TextIO
@@ -29,6 +29,10 @@ from skillkit.errors import SkillkitError
 from skillkit.execute import QUIET
 from skillkit.studies import Page, Study
 from skillkit.warm import warm_process
+
+
+#: Seconds that an interrupted Snakemake has to end by itself, and then once it was told to.
+PATIENCE = (5.0, 20.0)
 
 
 @dataclass
@@ -291,7 +295,7 @@ def _follow(
         env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **variables},
         pass_fds=[lock.fileno()],  # the lock lives as long as Snakemake does, even if this process is killed
     )
-    before = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, lambda *_: _interrupt(process.pid))
 
     def heard() -> Iterator[str]:
         for line in process.stdout or ():
@@ -303,10 +307,28 @@ def _follow(
             progress.take(event)
         return process.wait(), list(tail)
     except KeyboardInterrupt:
-        process.wait()
+        _end(process)
         return 130, list(tail)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(pid: int) -> None:
+    """Do to a process and all below it what Ctrl-C does at a terminal."""
+    process = psutil.Process(pid)
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGINT)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Wait for an interrupted Snakemake. At a terminal it was interrupted with us; if not, it is now; in the end it is killed."""
+    for patience, number in zip(PATIENCE, (signal.SIGINT, signal.SIGKILL), strict=True):
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(patience)
+            return
+        process.send_signal(number)
+    process.wait()
 
 
 def _conclude(study: Study, progress: Progress, status: int, tail: list[str], out: TextIO) -> None:

@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from skillkit.warm_client import VARIABLE, ask
+from skillkit.warm_client import STARTED, VARIABLE, ask
 
 #: What a notebook may need; imported once, before the first fork.
 PRELOADED = (
@@ -188,6 +188,8 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
             os._exit(status)
     for stream in streams:
         os.close(stream)
+    with suppress(OSError):
+        connection.sendall(STARTED)
     return pid
 
 

@@ -14,12 +14,15 @@ from typing import Any
 #: Names the socket of the warm process, where one is alive.
 VARIABLE = "SKILLKIT_WARM"
 
+#: What the warm process says first: the fork is there.
+STARTED = b"+"
+
 
 def ask(path: str, call: str, *arguments: Any) -> int:
     """Have `call` run in a fork of the warm process with our standard streams, folder and environment.
 
     Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status. Raises OSError when no
-    warm process listens at `path`, or it dies.
+    warm process listens at `path`, or it dies before it has forked.
     """
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -35,11 +38,18 @@ def ask(path: str, call: str, *arguments: Any) -> int:
         connection.sendall(body[1:])
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _: connection.sendall(b"%d\n" % received))
+        started = False
         while os.getppid() == parent:  # orphaned: let go, and the fork is ended
             if select.select([connection], [], [], 1.0)[0]:
-                if answer := connection.recv(16):
-                    return int(answer)
-                raise ConnectionError(f"the warm process at {path} is gone")
+                answer = connection.recv(16)
+                if answer == STARTED:
+                    started = True
+                elif answer:
+                    return int(answer.removeprefix(STARTED))
+                elif started:
+                    return 1  # ended together with the run
+                else:
+                    raise ConnectionError(f"the warm process at {path} is gone")
         return 1
 
 

@@ -1,5 +1,7 @@
 import io
 import json
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -161,3 +163,15 @@ def test_a_failure_says_what_to_read_and_what_to_type(tmp_path, monkeypatch):
         "    read   results/tiny/mini-roberta/sst2/notebooks/01_prompt_tuning.ipynb",
         "    again  skillkit page 01 -p model=mini-roberta -p task=sst2 --study tiny",
     ]
+
+
+@pytest.mark.parametrize(
+    ("on_interrupt", "status"), [("signal.SIG_DFL", -signal.SIGINT), ("signal.SIG_IGN", -signal.SIGKILL)]
+)
+def test_an_interrupted_snakemake_is_ended_even_if_only_we_were_told(monkeypatch, on_interrupt, status):
+    monkeypatch.setattr(engine, "PATIENCE", (0.2, 0.5))
+    code = f"import signal, time; signal.signal(signal.SIGINT, {on_interrupt}); print('on', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "on\n"
+        engine._end(process)
+        assert process.returncode == status
