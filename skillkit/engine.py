@@ -18,7 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TextIO
@@ -29,7 +29,6 @@ from skillkit.errors import SkillkitError
 from skillkit.execute import QUIET
 from skillkit.studies import Page, Study
 from skillkit.warm import warm_process
-
 
 #: Seconds that an interrupted Snakemake has to end by itself, and then once it was told to.
 PATIENCE = (5.0, 20.0)
@@ -321,7 +320,7 @@ def _interrupt(pid: int) -> None:
             each.send_signal(signal.SIGINT)
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     """Wait for an interrupted Snakemake. At a terminal it was interrupted with us; if not, it is now; in the end it is killed."""
     for patience, number in zip(PATIENCE, (signal.SIGINT, signal.SIGKILL), strict=True):
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
