@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -12,9 +13,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from skillkit import charts
 from skillkit.backbones import FFNSite
+from skillkit.browser import _chromium, find_chromium
 
 PNG_HEADER = b"\x89PNG\r\n\x1a\n"
 
@@ -339,3 +344,27 @@ def test_a_neuron_table_keeps_every_value_in_its_place() -> None:
     }
     with pytest.raises(ValueError, match="2 sites"):
         charts.neuron_table(sites, value=values[:1])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium and its driver")
+def test_a_click_on_a_site_lists_that_site_s_neurons(tmp_path: Path) -> None:
+    """The table beside the heat map: all sites' best at first, after a click on a row those of its site alone."""
+    page = tmp_path / "page.html"
+    draw("predictivity_heatmap").save(page, inline=True, embed_options={"renderer": "svg"})
+    with _chromium() as driver:
+        driver.get(page.as_uri())
+        WebDriverWait(driver, 30).until(lambda d: d.find_elements(By.CSS_SELECTOR, "svg .mark-text text"))
+        assert set(listed_sites(driver)) == {
+            "encoder 4",
+            "encoder 5",
+        }  # where the best of all neurons are planted
+        cell = driver.find_element(By.CSS_SELECTOR, "path[aria-label*='site: encoder 0;']")
+        ActionChains(driver).move_to_element(cell).click().perform()
+        WebDriverWait(driver, 10).until(lambda d: set(listed_sites(d)) == {"encoder 0"})
+        assert len(listed_sites(driver)) == 10
+
+
+def listed_sites(driver: Any) -> list[str]:
+    words = [text.text for text in driver.find_elements(By.CSS_SELECTOR, "svg .mark-text.role-mark text")]
+    return [word for word in words if word.startswith(("encoder", "decoder"))]
