@@ -33,7 +33,7 @@ from skillkit.neurons import (
     skill_neurons,
 )
 from skillkit.prompts import Pass, SoftPrompt, layout_of, run
-from skillkit.robustness import Pairs, cluster_bootstrap
+from skillkit.robustness import Pairs, cluster_bootstrap, outcome_interval
 from skillkit.significance import ThresholdBits
 from skillkit.stability import held_out, top_overlap
 from skillkit.subtasks import combine_subtasks, subtask_baselines, subtask_predictivities, task_skill_neurons
@@ -296,7 +296,7 @@ def suppression_table(rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     ``charts.perturbation_curves`` reads them. Rows of several prompts may be put below each other."""
     found = []
     for (neurons, fraction, text), part in rows.groupby(["neurons", "fraction", "text"], sort=False):
-        low, high = cluster_bootstrap(part["correct"].to_numpy(), part["group"].to_numpy(), seed=seed)
+        low, high = outcome_interval(part["correct"].to_numpy(), part["group"].to_numpy(), seed=seed)
         row = {"value": part["correct"].mean(), "n": part["pair"].nunique(), "low": low, "high": high}
         found.append({"neurons": neurons, "fraction": fraction, "text": text, **row})
     return pd.DataFrame(found)

@@ -31,7 +31,7 @@ from skillkit.backbones import Backbone
 from skillkit.errors import SkillkitError, unknown
 from skillkit.inputs import Batch, Encoded, encode
 from skillkit.prompts import Pass, SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
-from skillkit.robustness import Pairs, cluster_bootstrap, label_margin
+from skillkit.robustness import Pairs, cluster_bootstrap, label_margin, outcome_interval
 from skillkit.tasks import Task
 
 DIRECTIONS = ("restore", "damage")
@@ -170,31 +170,29 @@ def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> p
         groups = part["group"].to_numpy()
         total, effect = _effects(part)
         lost = (part["clean"] > 0) & ((part["adversarial"] <= 0) | (part["direction"] == "damage"))
+        lost = lost.to_numpy()
         turned = np.where(part["direction"] == "restore", part["patched"] > 0, part["patched"] <= 0).astype(
             float
         )
-        measured = {
-            "drop": (total, np.ones_like(total)),
-            "share": (effect, total),
-            "accuracy": ((part["patched"] > 0).to_numpy(dtype=float), np.ones_like(total)),
-            "changed": (turned * lost, lost.to_numpy(dtype=float)),
-        }
-        for metric, (top, bottom) in measured.items():
-            if not bottom.any():
-                continue
-            low, high = cluster_bootstrap(top, groups, bottom, seed=seed)
-            n = part["pair"][bottom != 0].nunique() if metric == "changed" else part["pair"].nunique()
-            found.append(
-                {
-                    **named,
-                    "metric": metric,
-                    "value": top.sum() / bottom.sum(),
-                    "n": n,
-                    "low": low,
-                    "high": high,
-                }
-            )
+        pairs = part["pair"].nunique()
+        drop = cluster_bootstrap(total, groups, seed=seed)
+        found.append({**named, **_row("drop", total.mean(), pairs, drop)})
+        if total.any():
+            share = cluster_bootstrap(effect, groups, total, seed=seed)
+            found.append({**named, **_row("share", effect.sum() / total.sum(), pairs, share)})
+        right = (part["patched"] > 0).to_numpy(dtype=float)
+        found.append(
+            {**named, **_row("accuracy", right.mean(), pairs, outcome_interval(right, groups, seed=seed))}
+        )
+        if lost.any():
+            changed = turned[lost]
+            interval = outcome_interval(changed, groups[lost], seed=seed)
+            found.append({**named, **_row("changed", changed.mean(), part["pair"][lost].nunique(), interval)})
     return pd.DataFrame(found)
+
+
+def _row(metric: str, value: float, n: int, interval: tuple[float, float]) -> dict[str, Any]:
+    return {"metric": metric, "value": float(value), "n": n, "low": interval[0], "high": interval[1]}
 
 
 def share_gap(

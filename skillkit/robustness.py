@@ -317,6 +317,16 @@ def cluster_bootstrap(
     return float(low), float(high)
 
 
+def outcome_interval(values: Array, groups: NDArray[np.integer], *, seed: int = 0) -> tuple[float, float]:
+    """Interval of the mean of outcomes over originals (``cluster_bootstrap``). Where all are 0, or all 1, resampling sees no spread:
+    then Wilson's interval for as many outcomes as there are originals.
+    """
+    if set(np.unique(values)) in ({0.0}, {1.0}):
+        count = len(np.unique(groups))
+        return wilson(count * int(values[0]), count)
+    return cluster_bootstrap(values, groups, seed=seed)
+
+
 def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right. With two
     labels it is their logit difference.
@@ -369,7 +379,7 @@ def _attack_rows(part: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
 
 
 def _row(metric: str, examples: pd.DataFrame, values: Array, seed: int) -> dict[str, Any]:
-    low, high = _interval(values, examples["group"].to_numpy(), seed)
+    low, high = outcome_interval(values, examples["group"].to_numpy(), seed=seed)
     return {
         "metric": metric,
         "value": values.mean(),
@@ -378,16 +388,6 @@ def _row(metric: str, examples: pd.DataFrame, values: Array, seed: int) -> dict[
         "high": high,
         "p": np.nan,
     }
-
-
-def _interval(values: Array, groups: NDArray[np.integer], seed: int) -> tuple[float, float]:
-    """Over originals; where all values are equal to 0 or 1 a bootstrap sees no spread, so Wilson's interval
-    over the originals.
-    """
-    if set(np.unique(values)) in ({0.0}, {1.0}):
-        count = len(np.unique(groups))
-        return wilson(count * int(values[0]), count)
-    return cluster_bootstrap(values, groups, seed=seed)
 
 
 def _single(examples: pd.DataFrame) -> bool:
