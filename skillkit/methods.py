@@ -7,6 +7,7 @@ code reads it at ``<s>`` and inserts no [MASK]).
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,7 +145,9 @@ def _prepare_lora(backbone: Backbone) -> _Prepared:
 
     transposed = backbone.architecture.name == "gpt2"  # Conv1D holds its weight as [inputs, outputs]
     config = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, fan_in_fan_out=transposed)
-    wrapped = get_peft_model(backbone.model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft reads a property that transformers is about to rename
+        wrapped = get_peft_model(backbone.model, config)
 
     def merge() -> None:
         backbone.model = wrapped.merge_and_unload()  # type: ignore[assignment]

@@ -71,6 +71,7 @@ def _shared_row(
         "shared": shared,
         "value": shared / most,
         "expected": float(counts @ pmf) / most,
+        "sd": float(np.sqrt(counts**2 @ pmf - (counts @ pmf) ** 2)) / most,
         "low": low / most,
         "high": min(high, len(pmf) - 1) / most,
         "p": min(1.0, float(pmf[shared:].sum())),
@@ -186,6 +187,59 @@ def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: floa
     return frame.assign(
         bias=frame["selection"] - frame["report"], full_bias=frame["selection"] - frame["held_out"]
     )
+
+
+def overlap_of_tasks(masks: Mapping[str, Sequence[Tensor]]) -> pd.DataFrame:
+    """How many times more neurons two tasks select in common than independent selections would.
+
+    Args:
+        masks: by task, one bool [sites, width] for each seed.
+
+    Returns:
+        One row per pair of tasks (both orders; a task with itself across different seeds): row, column, value
+        (shared / expected by chance, mean over pairs of seeds), share (shared share of the smaller mask), sd (of the
+        value, for one pair of independent masks), n (neurons in a mask).
+    """
+    rows = []
+    for first, seeds in masks.items():
+        for second, others in masks.items():
+            together = [
+                shared_neurons(a, b).iloc[-1]
+                for i, a in enumerate(seeds)
+                for j, b in enumerate(others)
+                if first != second or i < j
+            ]
+            if together:
+                share, expected, sd = (
+                    float(np.mean([each[name] for each in together])) for name in ("value", "expected", "sd")
+                )
+                ratio = share / expected if expected else np.nan
+                rows.append(
+                    {
+                        "row": first,
+                        "column": second,
+                        "value": ratio,
+                        "share": share,
+                        "sd": sd / expected,
+                        "n": int(together[0]["first"]),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def overlap_beyond_chance(overlaps: pd.DataFrame) -> dict[str, float]:
+    """Mean multiple of chance over pairs of different tasks, minus 1, with the range that independent selections
+    have, for ``claims.claim``.
+
+    Overlaps of independent selections are uncorrelated, so the spread of their mean follows from their own. Seeds
+    are not counted as further pairs: selections of one task for two seeds are not independent.
+    """
+    pairs = overlaps[overlaps["row"] < overlaps["column"]]
+    if pairs.empty:
+        raise SkillkitError("There is no pair of different tasks. Give at least two tasks.")
+    value = float(pairs["value"].mean()) - 1
+    reach = 1.96 * float(np.sqrt((pairs["sd"] ** 2).sum())) / len(pairs)
+    return {"value": value, "low": value - reach, "high": value + reach, "n": len(pairs)}
 
 
 def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[FFNSite]) -> pd.DataFrame:

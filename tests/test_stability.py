@@ -16,6 +16,8 @@ from skillkit.significance import score_with_null
 from skillkit.stability import (
     by_pair,
     held_out,
+    overlap_beyond_chance,
+    overlap_of_tasks,
     rank_correlation,
     selection_bias,
     shared_neurons,
@@ -57,6 +59,7 @@ def test_shared_neurons_expectation_and_range_equal_a_simulation():
     drawn = np.array([(mask((8, 10)) & mask((12, 10))).sum(1).numpy() for _ in range(4000)])
     for row, counts, most in ((0, drawn[:, 0], 8), (1, drawn[:, 1], 10), (2, drawn.sum(1), 18)):
         assert table.loc[row, "expected"] == pytest.approx(counts.mean() / most, abs=0.01)
+        assert table.loc[row, "sd"] == pytest.approx(counts.std() / most, rel=0.05)
         assert table.loc[row, "low"] == pytest.approx(np.quantile(counts, 0.025) / most, abs=1.01 / most)
         assert table.loc[row, "high"] == pytest.approx(np.quantile(counts, 0.975) / most, abs=1.01 / most)
         assert table.loc[row, "p"] == pytest.approx((counts >= table.loc[row, "shared"]).mean(), abs=0.03)
@@ -194,3 +197,26 @@ def test_type_difference_finds_planted_types_and_keeps_its_level_without():
     assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.16 / 60)
     with pytest.raises(SkillkitError, match="Use more tasks"):
         type_difference(np.eye(3), ["a", "b", "c"])
+
+
+def test_overlap_of_independent_tasks_is_what_chance_gives():
+    """Many draws of five tasks: the interval covers 0 in about 95 % of them; planted sharing is found."""
+    rng = np.random.default_rng(0)
+
+    def mask():
+        return skill_neurons(torch.from_numpy(rng.random((2, 60))), 0.2)
+
+    covered = 0
+    for _ in range(60):
+        row = overlap_beyond_chance(overlap_of_tasks({task: [mask()] for task in "abcde"}))
+        covered += row["low"] <= 0 <= row["high"]
+    assert row["n"] == 10 and 51 <= covered <= 60
+    common = mask()
+    table = overlap_of_tasks({"a": [common, mask()], "b": [common], "c": [mask()]})
+    pair = table.set_index(["row", "column"])
+    assert pair.loc[("a", "b"), "share"] > 0.5 and pair.loc[("a", "b"), "value"] == pytest.approx(
+        pair.loc[("a", "b"), "share"] / 0.2
+    )
+    assert ("a", "a") in pair.index and ("b", "b") not in pair.index
+    with pytest.raises(SkillkitError, match="two tasks"):
+        overlap_beyond_chance(overlap_of_tasks({"a": [common, mask()]}))
