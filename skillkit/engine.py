@@ -339,7 +339,7 @@ def _conclude(study: Study, progress: Progress, status: int, tail: list[str], ou
         out.write(f"Stopped after {len(progress.done)} pages. The same command goes on from here.\n")
     elif progress.failed:
         left = progress.total - len(progress.done) - len(progress.failed)
-        waiting = f", {left} not run because they read those" if left > 0 else ""
+        waiting = f", {left} not run for lack of those" if left > 0 else ""
         made = f"{len(progress.done)} pages made in {took}, {len(progress.failed)} failed"
         out.write(f"{study.title}: {made}{waiting}.\n")
         told = report_failures(study, out)
