@@ -33,7 +33,7 @@ from skillkit.neurons import (
     skill_neurons,
 )
 from skillkit.prompts import Pass, SoftPrompt, layout_of, run
-from skillkit.robustness import Pairs, cluster_bootstrap, outcome_interval
+from skillkit.robustness import Pairs, cluster_bootstrap, difference_interval, outcome_interval
 from skillkit.significance import ThresholdBits
 from skillkit.stability import held_out, top_overlap
 from skillkit.subtasks import combine_subtasks, subtask_baselines, subtask_predictivities, task_skill_neurons
@@ -302,6 +302,30 @@ def suppression_table(rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def suppression_gap(
+    rows: pd.DataFrame, *, control: str, neurons: str = "clean", seed: int = 0
+) -> pd.DataFrame:
+    """Accuracy with a control suppressed minus accuracy with some neurons suppressed, on the same pairs;
+    positive: these neurons matter more. Columns neurons, fraction, text, value, n, low, high (over
+    originals).
+
+    Raises:
+        SkillkitError: one of the two was not suppressed.
+    """
+    found = []
+    for (fraction, text), part in rows.groupby(["fraction", "text"], sort=False):
+        own, other = (part[part["neurons"] == name] for name in (neurons, control))
+        if len(own) == 0 or len(own) != len(other):
+            raise SkillkitError(f"{neurons!r} and {control!r} were not suppressed on the same pairs.")
+        # The two halves of "adversarial" come one after the other, so pairs are brought into one order; prompts stay in theirs.
+        own, other = (each.sort_values("pair", kind="stable") for each in (own, other))
+        gap = other["correct"].to_numpy() - own["correct"].to_numpy()
+        low, high = difference_interval(gap, own["group"].to_numpy(), seed=seed)
+        row = {"value": gap.mean(), "n": own["pair"].nunique(), "low": low, "high": high}
+        found.append({"neurons": f"{control} - {neurons}", "fraction": fraction, "text": text, **row})
+    return pd.DataFrame(found)
+
+
 def activation_shift(
     backbone: Backbone,
     prompt: SoftPrompt,
@@ -396,6 +420,30 @@ def released_t5_predictivity(bits: ThresholdBits, batch_size: int = 16) -> Tenso
             per_prompt.append(torch.maximum(accuracy, 1 - accuracy).amax(0))
         found.append(torch.stack(per_prompt).mean(0))
     return torch.stack(found).cpu()
+
+
+def label_misalignment(
+    backbone: Backbone, prompt: SoftPrompt, pairs: Pairs, selection: NeuronScores, *, batch_size: int = 16
+) -> pd.DataFrame:
+    """Predictivity on the adversarial examples with the right labels, and with the labels as the released T5
+    code lines them up.
+
+    Columns labels ("aligned" or "as released"), stack, layer, median, low and high (smallest and largest
+    neuron of the site), n (examples). The first subtask stands for a task of more classes.
+    """
+    bits = ThresholdBits(backbone)
+    task_data, clean = _first_subtask(pairs.as_task()), subtask_baselines(selection)[0]
+    right = score_neurons(
+        backbone, prompt, task_data, split="test", baseline=clean, watcher=bits.watcher
+    ).predictivity
+    rows = []
+    for labels, values in (("aligned", right), ("as released", released_t5_predictivity(bits, batch_size))):
+        for site, each in zip(backbone.sites, values, strict=True):
+            spread = {"median": each.median().item(), "low": each.min().item(), "high": each.max().item()}
+            rows.append(
+                {"labels": labels, "stack": site.stack, "layer": site.layer, **spread, "n": len(bits.labels)}
+            )
+    return pd.DataFrame(rows)
 
 
 def _score(

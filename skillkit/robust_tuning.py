@@ -34,7 +34,7 @@ from skillkit.data import TaskData
 from skillkit.errors import SkillkitError, unknown
 from skillkit.inputs import Batch, Encoded, encode
 from skillkit.prompts import Pass, SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
-from skillkit.robustness import cluster_bootstrap
+from skillkit.robustness import cluster_bootstrap, difference_interval
 from skillkit.tasks import Task
 from skillkit.tuning import Schedule, minimise
 
@@ -219,8 +219,10 @@ def _changes(table: pd.DataFrame, base: pd.DataFrame, seed: int) -> list[dict[st
         "margin": margin,
     }
     rows = []
+    groups = base["group"].to_numpy()
     for metric, values in measured.items():
-        low, high = cluster_bootstrap(values.to_numpy(dtype=float), base["group"].to_numpy(), seed=seed)
+        interval = cluster_bootstrap if metric == "margin" else difference_interval
+        low, high = interval(values.to_numpy(dtype=float), groups, seed=seed)
         rows.append(
             {
                 "metric": metric,

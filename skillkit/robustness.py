@@ -11,7 +11,7 @@ originals), so intervals resample originals, not examples.
 ``attacked_neurons.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ RESAMPLES = 2000
 BINS = 10  # of confidence, for the calibration error
 
 Array = NDArray[np.floating]
+Interval = Callable[..., tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -327,6 +328,16 @@ def outcome_interval(values: Array, groups: NDArray[np.integer], *, seed: int = 
     return cluster_bootstrap(values, groups, seed=seed)
 
 
+def difference_interval(values: Array, groups: NDArray[np.integer], *, seed: int = 0) -> tuple[float, float]:
+    """Interval of the mean of paired differences of outcomes (-1, 0, 1) over originals. Where all are 0,
+    resampling sees no spread: then Wilson's bound for that many originals without a difference, to both sides.
+    """
+    if not np.any(values):
+        bound = wilson(0, len(np.unique(groups)))[1]
+        return -bound, bound
+    return cluster_bootstrap(values, groups, seed=seed)
+
+
 def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right. With two
     labels it is their logit difference.
@@ -364,7 +375,7 @@ def _attack_rows(part: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
         rows += [
             _row("clean_accuracy", pairs, clean, seed),
             _row("adversarial_accuracy", pairs, adversarial, seed),
-            {**_row("drop", pairs, clean - adversarial, seed), "p": p},
+            {**_row("drop", pairs, clean - adversarial, seed, difference_interval), "p": p},
             _row("flip_rate", pairs, flipped, seed),
         ]
         right = pairs[pairs["clean_correct"] == 1]
@@ -378,8 +389,10 @@ def _attack_rows(part: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _row(metric: str, examples: pd.DataFrame, values: Array, seed: int) -> dict[str, Any]:
-    low, high = outcome_interval(values, examples["group"].to_numpy(), seed=seed)
+def _row(
+    metric: str, examples: pd.DataFrame, values: Array, seed: int, interval: Interval = outcome_interval
+) -> dict[str, Any]:
+    low, high = interval(values, examples["group"].to_numpy(), seed=seed)
     return {
         "metric": metric,
         "value": values.mean(),

@@ -1,6 +1,7 @@
 """Neurons under attack, on a planted neuron, against slow references, and the errors of the released code."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import TASK, tiny_backbone, toy_data, toy_dataset
@@ -12,6 +13,7 @@ from skillkit.attacked_neurons import (
     agreement,
     agreement_table,
     both_overlaps,
+    label_misalignment,
     permuted_overlap,
     predictivity_table,
     released_overlap,
@@ -19,6 +21,7 @@ from skillkit.attacked_neurons import (
     score_under_attack,
     shift_table,
     suppression,
+    suppression_gap,
     suppression_table,
 )
 from skillkit.errors import SkillkitError
@@ -208,6 +211,37 @@ def test_suppressing_nothing_changes_nothing_and_all_texts_are_tried(setting):
         }
         assert len(base) == 1
     assert (table["n"] == len(pairs)).all()
+
+
+def test_suppression_is_compared_pair_by_pair():
+    rows = pd.DataFrame(
+        [
+            {
+                "neurons": name,
+                "fraction": 0.1,
+                "text": "clean",
+                "pair": pair,
+                "group": pair,
+                "correct": correct,
+            }
+            for name, answers in (("clean", [0, 0, 1, 1]), ("random", [1, 1, 1, 0]))
+            for pair, correct in sorted(enumerate(answers), reverse=name == "random")
+        ]
+    ).astype({"correct": float})
+    (row,) = suppression_gap(rows, control="random").to_dict("records")
+    assert row["value"] == 0.25 and row["n"] == 4 and row["low"] <= 0.25 <= row["high"]
+    with pytest.raises(SkillkitError, match="same pairs"):
+        suppression_gap(rows, control="matched")
+
+
+def test_released_labels_lift_the_median_to_three_quarters(setting):
+    backbone, prompt, pairs, selection = setting
+    table = (
+        label_misalignment(backbone, prompt, pairs, selection, batch_size=4)
+        .groupby("labels")["median"]
+        .mean()
+    )
+    assert table["as released"] > 0.7 > table["aligned"]
 
 
 def test_suppression_in_one_stack_leaves_the_other_alone():

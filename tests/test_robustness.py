@@ -191,6 +191,12 @@ def test_a_perfect_accuracy_has_an_interval_too():
     assert row["low"] < 0.9 < row["high"] == 1
 
 
+def test_no_difference_at_all_is_not_known_without_error():
+    row = value(attack_table(examples_of([1, 0] * 10, [1, 0] * 10)), "drop")
+    assert row["value"] == 0 and row["low"] == -row["high"] < 0
+    assert judge(row["low"], row["high"]) == "undecided"
+
+
 def test_chance_has_two_readings():
     below = chance_test(examples_of([1] * 60, [0] * 45 + [1] * 15), classes=2)
     assert set(below["verdict"]) == {"below"} and (below["p_below"] < 0.01).all()
