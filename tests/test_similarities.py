@@ -66,12 +66,9 @@ def test_nearly_equal_large_rows_keep_their_digits():
 
 def test_all_pairs_of_17_prompts_of_100_by_768_take_less_than_a_second():
     prompts = np.random.default_rng(0).normal(size=(17, 100, 768))
-    times = []
-    for _ in range(3):  # the best of three: another process may have the cores for a moment
-        start = time.perf_counter()
-        similarities(list(prompts))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1.0
+    start = time.process_time()  # not the clock on the wall: other processes may have the cores
+    similarities(list(prompts))
+    assert time.process_time() - start < 1.0
 
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
