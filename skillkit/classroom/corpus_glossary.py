@@ -1,0 +1,200 @@
+"""Glossary lines of the pretraining corpus: the questions of the tasks, asked about a word or two instead of a sentence.
+
+`("gripping",)` has the mood good, `("a boy", "a child")` is entailed, `("how can i", "how do i")` ask the same. A tiny
+model learns from such short lines what words mean to each other long before it could from sentences, where so much
+else goes on. They are drawn from the lexicons, held-out words included, and are no texts of any task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from .grammar import Draw
+from .grammar_scenes import ANSWERS
+from .lexicon_attacks import SYNONYMS
+from .lexicon_chores import CHORES
+from .lexicon_questions import ACTIONS, DETAILS, INTENTS
+from .lexicon_reviews import BAD, BAD_NOUNS, BAD_VERBS, DOMAINS, GOOD, GOOD_NOUNS, GOOD_VERBS
+from .lexicon_scenes import ADJECTIVES, HOME, PARK, VERBS, Verb
+from .lexicon_sentences import COPULAS, DETERMINERS, NOUNS, SELVES, STATES, THINGS
+from .lexicon_topics import SUBJECTS, TOPICS
+from .tasks_corpus import Document
+
+SHARES: dict[str, float] = {"mood": 5, "topic": 1, "truth": 6, "same": 3, "grammar": 1.5, "excuse": 1}
+
+
+def draw_entry(draw: Draw, questions: Sequence[str] = tuple(SHARES)) -> Document:
+    """One glossary line about one of the questions, of the kind "glossary"."""
+    question = draw.weighted({name: SHARES[name] for name in questions})
+    texts, answer = _RULES[question](draw)
+    answers = {question: answer}
+    if question == "truth":
+        answers["entailed"] = "yes" if answer == "yes" else "no"
+    return Document("glossary", texts, {}, answers)
+
+
+@lru_cache(maxsize=1)
+def _judging_words() -> dict[int, tuple[str, ...]]:
+    """Polarity -> the words that have it."""
+    found = {}
+    for sign, (adjectives, nouns, verbs) in {
+        1: (GOOD, GOOD_NOUNS, GOOD_VERBS),
+        -1: (BAD, BAD_NOUNS, BAD_VERBS),
+    }.items():
+        local = [
+            word for domain in DOMAINS.values() for word in (domain.good if sign > 0 else domain.bad).all
+        ]
+        words = [
+            *adjectives.all,
+            *local,
+            *nouns.all,
+            *(form for verb in verbs.all for form in verb.split("/")),
+        ]
+        found[sign] = tuple(sorted({*words, *(SYNONYMS[word] for word in words if word in SYNONYMS)}))
+    return found
+
+
+def _mood(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """A list of words of one polarity, or one word, with or without a negation."""
+    sign = draw.choice((1, -1))
+    words = _judging_words()[sign]
+    answer = "good" if sign > 0 else "bad"
+    if draw.chance(0.6):
+        return (_list(draw, words),), answer
+    if draw.chance(0.5):
+        return (draw.choice(words),), answer
+    return (f"{draw.choice(('not', 'never'))} {draw.choice(words)}",), "bad" if sign > 0 else "good"
+
+
+def _list(draw: Draw, words: Sequence[str]) -> str:
+    """2 to 6 of the words: such lists show which words belong together, as much text would."""
+    return " ".join(draw.choice(words) for _ in range(2 + draw.below(5)))
+
+
+def _topic(draw: Draw) -> tuple[tuple[str, ...], str]:
+    topic = draw.choice(TOPICS)
+    subject = SUBJECTS[topic]
+    pool = draw.choice((subject.agents, subject.verbs, subject.objects, subject.places, subject.events))
+    return (draw.choice(draw.choice(pool.all).split("/")),), topic
+
+
+def _truth(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """Two phrases in one of the relations of the inference grammar."""
+    world = draw.choice((PARK, HOME))
+    article = "a" if world.progressive else "the"
+    groups = world.agents if draw.chance(0.5) else world.objects
+    group = draw.choice(list(groups))
+    word = draw.choice(groups[group].all)
+    kind = draw.weighted(
+        {"general": 3, "detail": 2, "state": 4, "verb": 2, "same": 1, "other": 1, "nobody": 0.5}
+    )
+    if kind == "state":
+        return _states(draw, world.states[draw.choice(list(world.states))].all)
+    if kind == "verb":
+        return _verbs(draw, [verb for verbs in world.acts.values() for verb in verbs], world.progressive)
+    if kind == "general":
+        pair = (f"{article} {word}", f"{article} {group}")
+        return (pair, ANSWERS["entailment"]) if draw.chance(0.5) else (pair[::-1], ANSWERS["neutral"])
+    if kind == "detail":
+        detail = draw.choice(
+            (f"{draw.choice(ADJECTIVES.all)} {word}", f"{word} {draw.choice(world.places.all)}")
+        )
+        pair = (f"{article} {detail}", f"{article} {word}")
+        return (pair, ANSWERS["entailment"]) if draw.chance(0.5) else (pair[::-1], ANSWERS["neutral"])
+    if kind == "nobody":
+        return (f"{article} {word}", "nobody"), ANSWERS["contradiction"]
+    other = word
+    while kind == "other" and other == word:
+        other = draw.choice(groups[draw.choice(list(groups))].all)
+    answer = ANSWERS["neutral"] if kind == "other" else ANSWERS["entailment"]
+    return (f"{article} {word}", f"{article} {other}"), answer
+
+
+def _states(draw: Draw, states: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    pair = draw.choice(states)
+    state, opposite = draw.shuffled(pair.split("/"))
+    relation = draw.choice(("same", "not", "opposite", "opposite not", "other"))
+    if relation == "other":
+        other = draw.choice(draw.choice([found for found in states if found != pair]).split("/"))
+        return (state, f"not {other}" if draw.chance(0.5) else other), ANSWERS["neutral"]
+    second = {"same": state, "not": f"not {state}", "opposite": opposite, "opposite not": f"not {opposite}"}[
+        relation
+    ]
+    return (state, second), ANSWERS["entailment" if relation in ("same", "opposite not") else "contradiction"]
+
+
+def _verbs(draw: Draw, verbs: list[Verb], progressive: bool) -> tuple[tuple[str, ...], str]:
+    verb = draw.choice(verbs)
+    word = verb.form(progressive)
+    relation = draw.choice(("same", "not", "opposite", "other"))
+    if relation == "opposite" and verb.anti:
+        return (word, VERBS[verb.anti].form(progressive)), ANSWERS["contradiction"]
+    if relation == "other":
+        others = [other for other in verbs if other.base not in (verb.base, verb.anti)]
+        return (word, draw.choice(others).form(progressive)), ANSWERS["neutral"]
+    if relation == "same":
+        return (word, word), ANSWERS["entailment"]
+    return (word, f"not {word}"), ANSWERS["contradiction"]
+
+
+def _same(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """Two pieces of questions that mean the same or not."""
+    same = draw.chance(0.5)
+    kind = draw.choice(("verb", "thing", "detail", "intent"))
+    if kind == "intent":
+        names = draw.shuffled(list(INTENTS))
+        first, second = (draw.choice(INTENTS[name].all) for name in (names[0], names[0 if same else 1]))
+        pieces = [pattern.split(" {verb}")[0] for pattern in (first, second)]
+    elif kind == "verb":
+        names = draw.shuffled(list(ACTIONS))
+        one, two = draw.shuffled(names[0].split("/"))
+        pieces = [one, two if same else draw.choice(names[1].split("/"))]
+    else:
+        pool = (
+            ACTIONS[draw.choice(list(ACTIONS))].all
+            if kind == "thing"
+            else DETAILS[draw.choice(list(DETAILS))].all
+        )
+        one, two, *_ = draw.shuffled(pool)
+        pieces = [one, one if same else two]
+    return tuple(pieces), "same" if same else "different"
+
+
+def _grammar(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """A noun with its verb, determiner or reflexive."""
+    right, plural = draw.chance(0.5), draw.below(2)
+    kind = draw.choice(("be", "determiner", "reflexive"))
+    if kind == "be":
+        noun, verb = (
+            draw.choice(NOUNS.all + THINGS.all).split("/")[plural],
+            draw.choice(COPULAS.all).split("/"),
+        )
+        text = f"the {noun} {verb[plural if right else 1 - plural]} {draw.choice(STATES.all)}"
+    elif kind == "determiner":
+        thing, word = draw.choice(THINGS.all).split("/")[plural], draw.choice(DETERMINERS.all).split("/")
+        text = f"{word[plural if right else 1 - plural]} {thing}"
+    else:
+        noun, self_word = draw.choice(SELVES.all).split("/")
+        other = {"himself": "herself", "herself": "himself"}[self_word]
+        text = f"the {noun} {self_word if right else other}"
+    return (text,), "right" if right else "wrong"
+
+
+def _excuse(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """A chore and a broken thing that it needs or does not need."""
+    chore = draw.choice(CHORES.all)
+    valid = draw.chance(0.5)
+    others = [other for other in CHORES.all if not set(other.needs) & set(chore.needs)]
+    need = draw.choice(chore.needs if valid else draw.choice(others).needs)
+    return (f"{chore.base} {chore.thing}", f"the {need} is broken"), "valid" if valid else "invalid"
+
+
+_RULES: dict[str, Callable[[Draw], tuple[tuple[str, ...], str]]] = {
+    "mood": _mood,
+    "topic": _topic,
+    "truth": _truth,
+    "same": _same,
+    "grammar": _grammar,
+    "excuse": _excuse,
+}
