@@ -47,7 +47,12 @@ def interval_dots(
     dots = base.mark_point(size=55, opacity=1).encode(x="value:Q")
     if not alone:
         dots = dots.encode(shape=_shape(colour, colours))
-    layers: list[Any] = [bars.encode(x=alt.X("low:Q", title=x_title), x2="high:Q"), dots]
+    layers: list[Any] = [
+        bars.encode(
+            x=alt.X("low:Q", title=x_title, axis=alt.Axis(tickCount=5, labelOverlap=True)), x2="high:Q"
+        ),
+        dots,
+    ]
     if level is not None:
         layers.append(_level(frame, level, "x", panel))
     per_row = 22 if alone else max(22, 11 * len(colours))
