@@ -65,11 +65,10 @@ def warm_process() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="skillkit-") as folder:
         path = str(Path(folder, "warm"))
         _write_kernel(Path(folder))
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-            "TQDM_DISABLE": "1",
-        }
+        from skillkit.execute import QUIET  # which imports this module
+
+        # The libraries look at these when they are imported, so a fork cannot set them for itself.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
         server = subprocess.Popen([sys.executable, "-m", "skillkit.warm", path], env=environment)
         try:
             paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
