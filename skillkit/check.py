@@ -30,7 +30,7 @@ def check_machine() -> int:
         f"Disk      {free / 2**30:.0f} GB free{'' if free > ENOUGH_DISK else ': too little, 2 GB are wanted'}"
     )
     print(f"Data      {_folder('SKILLKIT_DATA', 'real tasks: studies minilm and paper')}")
-    print(f"Reference {_folder('SKILLKIT_REFERENCE', "the papers' released prompts: notebook 11")}")
+    print(f"Reference {_folder('SKILLKIT_REFERENCE', 'the released prompts: notebook 11')}")
     print(
         f"Browser   {'Chromium and its driver' if find_chromium() else 'no Chromium with driver: only check-book needs it'}"
     )

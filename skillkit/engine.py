@@ -294,7 +294,7 @@ def _follow(
         env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **variables},
         pass_fds=[lock.fileno()],  # the lock lives as long as Snakemake does, even if this process is killed
     )
-    before = signal.signal(signal.SIGTERM, lambda *_: _interrupt(process.pid))
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
 
     def heard() -> Iterator[str]:
         for line in process.stdout or ():
@@ -310,14 +310,6 @@ def _follow(
         return 130, list(tail)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(pid: int) -> None:
-    """Do to a process and all below it what Ctrl-C does at a terminal."""
-    process = psutil.Process(pid)
-    for each in [process, *process.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            each.send_signal(signal.SIGINT)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
