@@ -61,9 +61,24 @@ LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "exc
 """The questions whose answers are the tasks' label words."""
 OPENED_AT = {"mood": 0, "topic": 300, "truth": 500, "same": 1500, "grammar": 3000, "excuse": 3000}
 """Step from which a label question is asked ("entailed" with "truth")."""
+FOCUS_FROM: dict[int, str | None] = {
+    14_000: "topic",
+    15_000: "same",
+    18_500: "grammar",
+    20_000: "excuse",
+    21_000: None,
+}
+"""Step from which most lines are about one question; each is learnt in a short time when it is practised alone."""
+FOCUS_KINDS = {
+    "topic": ("daily_topic",),
+    "same": ("question_paraphrase",),
+    "grammar": ("sentence_acceptability",),
+    "excuse": ("chore_excuse",),
+}
 FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")
 """Generating factors that are asked for too, because they lead to the label."""
 
+FOCUSED = 0.6  # share of lines about the question in focus
 GLOSSARY = 0.25  # share of all lines whose text is a glossary entry
 UNASKED = 0.04  # share of lines that ask nothing
 HIDDEN = 0.1  # share of words hidden in every other line, so that most answers can be told
@@ -110,10 +125,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the lines of a stage of pretraining are about: which label questions, in texts of how many words at most."""
+    """What the lines of a stage of pretraining are about: which label questions, in texts of how many words at most.
+
+    Three fifths of the lines are about the question `focus`, if there is one.
+    """
 
     questions: tuple[str, ...]
     longest: int
+    focus: str | None = None
 
 
 def lesson(step: int) -> Lesson:
@@ -124,7 +143,8 @@ def lesson(step: int) -> Lesson:
     """
     opened = tuple(question for question, start in OPENED_AT.items() if step >= start)
     longest = 7 + max(0, step - 300) // 60
-    return Lesson(opened, longest)
+    focus = [question for start, question in FOCUS_FROM.items() if step >= start]
+    return Lesson(opened, longest, focus[-1] if focus else None)
 
 
 def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None = None) -> list[Line]:
@@ -136,6 +156,12 @@ def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None 
 
 def _document(draw: Draw, stage: Lesson) -> Document:
     """A text of the grammars, or, a quarter of the time and where a text does not fit the stage, a glossary entry."""
+    if stage.focus is not None and draw.chance(FOCUSED):
+        return (
+            draw_entry(draw, (stage.focus,))
+            if draw.chance(0.4)
+            else draw_document(draw, FOCUS_KINDS[stage.focus])
+        )
     if not draw.chance(GLOSSARY):
         document = draw_document(draw)
         fits = sum(len(text.split()) for text in document.texts) <= stage.longest

@@ -51,13 +51,14 @@ class Recipe:
     learning_rate: float = 1e-3
     word_rate: float = 1.0
     warm_up: int = 150
+    restart: int = 14_000
     text_weight: float = 0.3
     answer_doubt: float = 0.1
 
 
 RECIPES = {
-    "mini-roberta": Recipe("mini-roberta", steps=14_000),
-    "mini-t5": Recipe("mini-t5", steps=14_000, word_rate=5.0),
+    "mini-roberta": Recipe("mini-roberta", steps=26_000),
+    "mini-t5": Recipe("mini-t5", steps=26_000, word_rate=5.0),
 }
 
 
@@ -145,11 +146,12 @@ class Run:
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
-    """The learning rate's share of its maximum: a linear warm-up, then a straight line down to a twentieth."""
-    if step < recipe.warm_up:
-        return (step + 1) / recipe.warm_up
-    done = (step - recipe.warm_up) / max(recipe.steps - recipe.warm_up, 1)
-    return 1 - 0.95 * done
+    """The learning rate's share of its maximum: in each of two rounds a linear warm-up, then a line down to a twentieth."""
+    start, end = (0, recipe.restart) if step < recipe.restart else (recipe.restart, recipe.steps)
+    since = step - start
+    if since < recipe.warm_up:
+        return (since + 1) / recipe.warm_up
+    return 1 - 0.95 * (since - recipe.warm_up) / max(end - start - recipe.warm_up, 1)
 
 
 def pretrain(recipe: Recipe, out: Path, *, device: str = "auto", progress: bool = True) -> Path:
