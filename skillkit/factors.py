@@ -20,6 +20,7 @@ from skillkit.activations import present_positions, take, watch
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
+from skillkit.evaluation import difference_row
 from skillkit.inputs import encode
 from skillkit.intervals import bootstrap
 from skillkit.neurons import Baseline, score_neurons
@@ -147,6 +148,31 @@ def factor_predictivity(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def nearly_the_same(one: NDArray[np.float64], other: NDArray[np.float64], share: float = 0.9) -> bool:
+    """Whether two questions have the same (or the opposite) answer for more than `share` of the examples that both apply to."""
+    both = ~np.isnan(one) & ~np.isnan(other)
+    same = float((one[both] == other[both]).mean()) if both.any() else 0.5
+    return max(same, 1 - same) > share
+
+
+def agreement_margin(
+    bits: NDArray[np.bool_], one: NDArray[np.float64], other: NDArray[np.float64]
+) -> dict[str, Any]:
+    """How much more often a neuron's threshold bits [examples] agree with one question than with another, as a row.
+
+    Balanced like `factor_predictivity`, and for each question in the direction that agrees more often; over the examples that both
+    apply to, paired.
+    """
+    both = ~np.isnan(one) & ~np.isnan(other)
+    agreeing = []
+    for answer in (one[both], other[both]):
+        yes = answer == 1
+        right = bits[both] == yes
+        weight = np.where(yes, 0.5 / max(yes.mean(), 1e-9), 0.5 / max(1 - yes.mean(), 1e-9))
+        agreeing.append((right if (right * weight).mean() >= 0.5 else ~right) * weight)
+    return difference_row(*agreeing)
 
 
 SHUFFLED = "shuffled label"

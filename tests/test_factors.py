@@ -11,9 +11,11 @@ from skillkit.errors import SkillkitError
 from skillkit.factors import (
     SHUFFLED,
     activations_at,
+    agreement_margin,
     best_places,
     binary_factors,
     factor_predictivity,
+    nearly_the_same,
     site_predictivity,
     task_questions,
 )
@@ -140,3 +142,30 @@ def test_site_predictivity_is_balanced() -> None:
                 share = (bit[rare == 1].mean() + (~bit)[rare == 0].mean()) / 2
                 best = max(best, share, 1 - share)
         assert table[table["factor"] == "rare"]["value"].iloc[site] == pytest.approx(best, abs=1e-5)
+
+
+def test_nearly_the_same_questions_are_told_from_related_ones() -> None:
+    label = np.array([0.0, 1] * 50)
+    noisy = np.where(np.arange(100) < 4, 1 - label, label)
+    related = np.where(np.arange(100) < 25, 1 - label, label)
+    assert nearly_the_same(noisy, label) and nearly_the_same(1 - noisy, label)
+    assert not nearly_the_same(related, label)
+    assert nearly_the_same(np.where(np.arange(100) < 50, np.nan, label), label)
+
+
+def test_a_neuron_that_follows_the_word_agrees_less_with_the_verdict() -> None:
+    rng = np.random.default_rng(0)
+    sign = rng.integers(0, 2, 600).astype(float)
+    negated = rng.random(600) < 0.3
+    verdict = np.where(negated, 1 - sign, sign)
+    row = agreement_margin(sign == 0, verdict, sign)  # follows the word, the other way round
+    assert row["value"] == pytest.approx(-negated.mean(), abs=0.02) and row["high"] < 0 and row["n"] == 600
+
+
+def test_a_rare_question_is_no_easy_rival() -> None:
+    """A neuron that is silent agrees with "no" nearly always; balanced, that is no agreement at all."""
+    rng = np.random.default_rng(1)
+    label, rare = rng.integers(0, 2, 800).astype(float), (rng.random(800) < 0.05).astype(float)
+    follower = np.where(rng.random(800) < 0.8, label, 1 - label).astype(bool)
+    row = agreement_margin(follower, label, rare)
+    assert row["low"] > 0.1 and row["value"] == pytest.approx(0.3, abs=0.12)
