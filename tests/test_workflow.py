@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from project import COMPARISON, NEURONS, make_project, notebook
@@ -27,7 +28,7 @@ def skillkit(project, *words):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A finished study of one model and two tasks; the tests below change it one after the other."""
-    folder = make_project(tmp_path_factory.mktemp("project"), models=["mini-t5"])
+    folder = make_project(tmp_path_factory.mktemp("project"), models=["minilm"])
     status, said = skillkit(folder, "run", "tiny", "--cores", "2")
     assert status == 0, said
     assert "5 of 5 pages" in said and "Tiny study: 5 pages made" in said
@@ -44,9 +45,9 @@ def test_every_result_is_where_it_belongs(project):
         for path in (project / "results/tiny").rglob("*.*")
     }
     for task in ("sst2", "imdb"):
-        assert f"mini-t5/{task}/prompts/seed-0.safetensors" in made
-        assert f"mini-t5/{task}/notebooks/02_skill_neurons.ipynb" in made
-        assert f"mini-t5/{task}/02_skill_neurons.provenance.json" in made
+        assert f"minilm/{task}/prompts/seed-0.safetensors" in made
+        assert f"minilm/{task}/notebooks/02_skill_neurons.ipynb" in made
+        assert f"minilm/{task}/02_skill_neurons.provenance.json" in made
     assert pd.read_parquet(project / "results/tiny/10_comparison.parquet")["task"].tolist() == [
         "imdb",
         "sst2",
@@ -88,14 +89,14 @@ def test_a_failed_page_is_kept_and_stops_only_what_reads_it(project):
     assert status == 1
     assert "1 pages made" in said and "1 failed" in said and "1 not run" in said
     assert "ValueError: no such neuron" in said
-    assert "again  skillkit page 02 -p model=mini-t5 -p task=imdb --study tiny" in said
-    kept = project / "results/tiny/mini-t5/imdb/notebooks/02_skill_neurons.ipynb"
+    assert "again  skillkit page 02 -p model=minilm -p task=imdb --study tiny" in said
+    kept = project / "results/tiny/minilm/imdb/notebooks/02_skill_neurons.ipynb"
     assert str(kept.relative_to(project)) in said and "no such neuron" in kept.read_text()
-    assert not (project / "results/tiny/mini-t5/imdb/02_skill_neurons.parquet").exists()
+    assert not (project / "results/tiny/minilm/imdb/02_skill_neurons.parquet").exists()
     assert skillkit(project, "status", "tiny")[0] == 1
 
     change_notebook(project, "02_skill_neurons", NEURONS)
-    status, said = skillkit(project, "page", "02", "-p", "model=mini-t5", "-p", "task=imdb", "--no-book")
+    status, said = skillkit(project, "page", "02", "-p", "model=minilm", "-p", "task=imdb", "--no-book")
     assert status == 0 and "1 of 1 pages" in said
     assert skillkit(project, "run", "tiny")[0] == 0
 
@@ -108,25 +109,44 @@ def test_bare_snakemake_names_the_failed_page_too(project):
     assert "ValueError: nothing to compare" in done.stderr and "skillkit page 10 --study tiny" in done.stderr
 
 
-def test_a_killed_run_goes_on_where_it_was(project):
+def start_a_long_page(project):
+    """Start a run whose page 02 of imdb would take two minutes, and come back once it is at work."""
     change_notebook(project, "10_comparison", COMPARISON)
     change_notebook(
         project, "02_skill_neurons", f'import time\nif task == "imdb":\n    time.sleep(120)\n{NEURONS}'
     )
-    kept = project / "results/tiny/mini-t5/imdb/notebooks/02_skill_neurons.ipynb"
-    kept.unlink()
+    kept = project / "results/tiny/minilm/imdb/notebooks/02_skill_neurons.ipynb"
+    kept.unlink(missing_ok=True)
     command = [SKILLKIT, "run", "tiny", "--cores", "1"]
     run = subprocess.Popen(
-        command, cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True
+        command, cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     until = time.monotonic() + 120
     while time.monotonic() < until and not (kept.is_file() and kept.stat().st_size):
         time.sleep(0.2)
+    return run
+
+
+def test_a_run_that_is_told_to_stop_stops_at_once_and_leaves_nothing_running(project):
+    run = start_a_long_page(project)
+    run.terminate()
+    said, _ = run.communicate(timeout=60)
+    assert "The same command goes on from here." in said
+    at_work = [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(project)
+    ]
+    assert at_work == []
+
+
+def test_a_killed_run_goes_on_where_it_was(project):
+    run = start_a_long_page(project)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert any((project / ".snakemake" / "locks").iterdir()), "it was to be killed at work"
 
     change_notebook(project, "02_skill_neurons", NEURONS)
     status, said = skillkit(project, "run", "tiny")
-    assert status == 0 and "02_skill_neurons mini-t5 imdb" in said, said
+    assert status == 0 and "02_skill_neurons minilm imdb" in said, said
     assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
