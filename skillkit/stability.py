@@ -224,7 +224,7 @@ def overlap_of_tasks(masks: Mapping[str, Sequence[Tensor]]) -> pd.DataFrame:
                         "n": int(together[0]["first"]),
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["row", "column", "value", "share", "sd", "n"])
 
 
 def overlap_beyond_chance(overlaps: pd.DataFrame) -> dict[str, float]:
