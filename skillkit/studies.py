@@ -6,7 +6,8 @@
     tasks: [film, news]                    # likewise
     seeds: [0, 1]
     budget: {length: 16, steps: 150}       # parameters of the notebooks, for all models and tasks
-    notebooks: [01_prompt_tuning, …]       # or name: {…}, parameters for that notebook alone
+    notebooks: [01_prompt_tuning, …]       # or name: {…}, parameters for that notebook alone;
+                                           # only: [film] among them says for which tasks it runs
 
 A *page* is one notebook for one place of the study: a model and a task, a model, or the whole study. Where
 the same parameter is given more than once, the more special one holds: budget < model < task < notebook.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study. `models`, `tasks` and `notebooks` map names to their own parameters, usually none."""
+    """A checked study. `models`, `tasks` and `notebooks` map names to their own parameters, usually none.
+    `only` maps a notebook to the tasks that it is restricted to.
+    """
 
     name: str
     models: Mapping[str, Mapping[str, Any]]
@@ -82,6 +85,7 @@ class Study:
     seeds: tuple[int, ...]
     notebooks: Mapping[str, Mapping[str, Any]]
     budget: Mapping[str, Any]
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data: str | None = None
     title: str = ""
     description: str = ""
@@ -142,7 +146,7 @@ class Study:
             "model": model,
             "task": task,
             "models": list(self.models),
-            "tasks": list(self.tasks),
+            "tasks": list(self._tasks(row)),
             "seeds": list(self.seeds),
             "data": None
             if self.data == DATA_VARIABLE
@@ -195,13 +199,16 @@ class Study:
                 "Add the data, or take the tasks out of the study."
             )
 
+    def _tasks(self, row: Notebook) -> Iterable[str]:
+        return self.only.get(row.name, tuple(self.tasks))
+
     def _fits(self, row: Notebook) -> bool:
         return row.needs != "reference" or Path(os.environ.get("SKILLKIT_REFERENCE", "/nowhere")).is_dir()
 
     def _places(self, row: Notebook) -> Iterator[Cell]:
         """Where a notebook runs: its scope's places, less the tasks that it does not suit."""
         models = list(self.models) if row.scope != "study" else [None]
-        tasks = [task for task in self.tasks if _suits(row, task)] if row.scope == "cell" else [None]
+        tasks = [task for task in self._tasks(row) if _suits(row, task)] if row.scope == "cell" else [None]
         for model in models:
             for task in tasks:
                 yield Cell(self.name, model, task, self.results)
@@ -267,19 +274,35 @@ def make_study(name: str, content: Any, path: Path) -> Study:
         raise fail(f"seeds: {seeds!r} names a seed twice")
     budget = content.get("budget") or {}
     _check_parameters(path, "budget", budget, BUDGET)
+    tasks = _named(path, "tasks", content["tasks"], _check_task, BUDGET)
+    notebooks = _named(path, "notebooks", content["notebooks"], lambda name: find_notebook(name).name, None)
+    only = {
+        row: _restriction(path, row, own.pop("only"), tasks)
+        for row, own in notebooks.items()
+        if "only" in own
+    }
     return Study(
         name=name,
         models=_named(path, "models", content["models"], _check_model, BUDGET),
-        tasks=_named(path, "tasks", content["tasks"], _check_task, BUDGET),
+        tasks=tasks,
         seeds=tuple(seeds),
-        notebooks=_named(
-            path, "notebooks", content["notebooks"], lambda name: find_notebook(name).name, None
-        ),
+        notebooks=notebooks,
+        only=only,
         budget=budget,
         data=content.get("data"),
         title=content.get("title") or name.capitalize(),
         description=content.get("description") or "",
     )
+
+
+def _restriction(path: Path, notebook: str, given: Any, tasks: Iterable[str]) -> tuple[str, ...]:
+    """The tasks that a notebook is restricted to."""
+    if not isinstance(given, list) or not given:
+        raise _failure(path)(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}")
+    for task in given:
+        if task not in tasks:
+            raise _in_file(path, unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}."))
+    return tuple(given)
 
 
 def _named(

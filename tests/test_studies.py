@@ -54,6 +54,14 @@ def test_only_tasks_with_a_twin_get_the_adversarial_page(project):
     assert {page.cell.task for page in pages} == {"sst2"}
 
 
+def test_a_notebook_can_be_restricted_to_some_tasks(project):
+    change(project, notebooks={"01_prompt_tuning": None, "02_skill_neurons": {"only": ["imdb"], "steps": 3}})
+    study = load_study("tiny", project)
+    pages = [page for page in study.pages if page.notebook.name == "02_skill_neurons"]
+    assert {page.cell.task for page in pages} == {"imdb"}
+    assert study.parameters(pages[0])["steps"] == 3
+
+
 def test_a_listed_notebook_without_a_file_is_left_out(project):
     change(project, notebooks=["01_prompt_tuning", "07_pruning"])
     assert [row.name for row in load_study("tiny", project).rows] == ["01_prompt_tuning"]
@@ -110,6 +118,8 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"seeds": [0, 0]}, "names a seed twice"),
         ({"seeds": "0"}, "expected a list of whole numbers"),
         ({"tasks": []}, "tasks missing or empty"),
+        ({"notebooks": {"02_skill_neurons": {"only": ["sst"]}}}, "Unknown task 'sst'. Did you mean 'sst2'"),
+        ({"notebooks": {"02_skill_neurons": {"only": "sst2"}}}, "only: expected a list of tasks"),
         ({"models": "minilm"}, "expected a list of names"),
     ],
 )
