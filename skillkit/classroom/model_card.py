@@ -58,9 +58,9 @@ still costs about 0.6, and the loss rises where the curriculum brings in a new q
 
 ## What it can and cannot do
 
-It answers the label questions of the bundled tasks through a soft prompt of a few rows, and restores words in sentences of the
-grammars. It has never seen a label word other than the tasks' own in the answer slot of a task, other
-sentence patterns, or most English words, which fall apart into letters; there its answers mean nothing.
+With a soft prompt of a few rows it answers label questions of the bundled tasks, some well and some not at all (the first
+notebook of the classroom study measures which), and it restores words in sentences of the grammars. It has never seen other
+label words, other sentence patterns, or most English words, which fall apart into letters; there its answers mean nothing.
 """
 
 

@@ -1,8 +1,8 @@
 """`skillkit classroom pretrain`: make the bundled mini models from the bundled generator.
 
 The shipped weights are this module's output for `RECIPES`. The tokenizer, the corpus and so the weights depend on the classroom
-grammar and lexicons: whoever changes a word or a template there has to pretrain both models again (about half an hour
-each on one processor core) and to ship the result.
+grammar and lexicons: whoever changes a word or a template there has to pretrain both models again (about half an hour each
+on one processor core) and to ship the result.
 """
 
 from __future__ import annotations
