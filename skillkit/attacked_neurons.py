@@ -338,9 +338,8 @@ def activation_shift(
     """How far an attack moves the neurons: for each pair, site and mask, the mean over its neurons of
     |adversarial - clean|.
 
-    The distance of a neuron is the root mean square over the positions (answer slot and prompt rows), in
-    units of the neuron's standard deviation over clean training examples (``deviation`` [sites, width];
-    neurons that never vary are left out).
+    The distance of a neuron is the root mean square over the positions (answer slot and prompt rows), in units of its
+    standard deviation over clean training examples (``deviation`` [sites, width]; see ``shift_unit``).
 
     Returns:
         Columns pair, group, neurons, stack, layer, value, weight, text (always "shift"); feed it to
@@ -350,20 +349,28 @@ def activation_shift(
     clean, attacked = (
         encode(backbone, d, pairs.task, layout_of(prompt)) for d in (pairs.clean, pairs.attacked)
     )
-    live = deviation > 1e-6
-    used = {name: mask & live for name, mask in masks.items()}
+    unit = shift_unit(deviation)
     shares = {name: torch.full((len(pairs), len(backbone.sites)), torch.nan) for name in masks}
     for start in range(0, len(pairs), batch_size):
         rows = list(range(start, min(start + batch_size, len(pairs))))
         before, after = (_activations(backbone, prompt, e.select(rows)) for e in (clean, attacked))
         for site in range(len(backbone.sites)):
-            distance = (after[site] - before[site]).square().mean(1).sqrt() / deviation[site].clamp_min(1e-6)
-            for name, mask in used.items():
+            distance = (after[site] - before[site]).square().mean(1).sqrt() / unit[site]
+            for name, mask in masks.items():
                 if mask[site].any():
                     shares[name][rows, site] = distance[:, mask[site]].mean(1)
-    return _agreement_rows(backbone, np.arange(len(pairs)), used, shares).assign(
+    return _agreement_rows(backbone, np.arange(len(pairs)), masks, shares).assign(
         group=lambda frame: pairs.pair_groups[frame["pair"].to_numpy()]
     )
+
+
+def shift_unit(deviation: Tensor) -> Tensor:
+    """What a neuron's shift is measured in, [sites, width]: its standard deviation, at least a tenth of its site's.
+
+    Without the floor a few neurons that hardly ever fire on clean text, and do once under attack, would outweigh all others.
+    """
+    floor = 0.1 * deviation.square().mean(1, keepdim=True).sqrt()
+    return torch.maximum(deviation, floor).clamp_min(1e-6)
 
 
 def shift_table(

@@ -24,6 +24,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 
 from skillkit.activations import Watcher, present_positions, take, watch
+from skillkit.attacked_neurons import shift_unit
 from skillkit.backbones import Backbone
 from skillkit.classroom.attacks import ATTACKS, TRIES, misspell
 from skillkit.classroom.grammar import Draw, Example, bucket
@@ -238,20 +239,18 @@ def _changes(table: pd.DataFrame, base: pd.DataFrame, seed: int) -> list[dict[st
 def shift_penalty(
     before: Mapping[int, Tensor], after: Mapping[int, Tensor], neurons: Tensor, deviation: Tensor
 ) -> Tensor:
-    """Mean squared shift of some neurons, in squared standard deviations, averaged over examples, positions
-    and neurons of each site and then over the sites that have any. Neurons that never vary on clean text are
-    left out.
+    """Mean squared shift of some neurons, in squared units of ``attacked_neurons.shift_unit``, averaged over examples, positions and
+    neurons of each site and then over the sites that have any.
 
     Args:
         before, after: by site, activations [examples, positions, width] on clean and attacked texts.
         neurons, deviation: [sites, width].
     """
-    parts = []
+    parts, units = [], shift_unit(deviation)
     for site in before:
-        chosen = neurons[site] & (deviation[site] > 1e-6)
-        if chosen.any():
-            columns = torch.nonzero(chosen).flatten().to(before[site].device)
-            unit = deviation[site][chosen].to(before[site].device)
+        columns = torch.nonzero(neurons[site]).flatten().to(before[site].device)
+        if len(columns):
+            unit = units[site].to(before[site].device)[columns]
             parts.append((((after[site] - before[site])[..., columns].float() / unit) ** 2).mean())
     return torch.stack(parts).mean()
 
@@ -303,7 +302,7 @@ def _check(objective: str, neurons: Tensor | None, deviation: Tensor | None) -> 
         raise unknown("objective", objective, OBJECTIVES)
     if objective in ("plain", "augmented"):
         return False
-    if neurons is None or deviation is None or not (neurons & (deviation > 1e-6)).any():
+    if neurons is None or deviation is None or not neurons.any():
         raise SkillkitError(
             f"Objective {objective!r} needs neurons= (a mask that is not empty) and deviation=, [sites, width]."
         )

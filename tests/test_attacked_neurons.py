@@ -148,15 +148,14 @@ def test_shift_agrees_with_a_loop(setting):
     masks = masks_of(selection)
     rows = activation_shift(backbone, prompt, pairs, selection.deviation, masks, batch_size=7)
     difference = record(backbone, prompt, pairs.attacked, TASK) - record(backbone, prompt, pairs.clean, TASK)
-    live = selection.deviation > 1e-6
+    deviation = selection.deviation
+    unit = torch.maximum(deviation, 0.1 * deviation.square().mean(1, keepdim=True).sqrt())
     for row in rows.sample(30, random_state=0).to_dict("records"):
         (site,) = [
             i for i, s in enumerate(backbone.sites) if (s.stack, s.layer) == (row["stack"], row["layer"])
         ]
-        distance = difference[row["pair"], site].square().nanmean(0).sqrt() / selection.deviation[site]
-        assert row["value"] == pytest.approx(
-            distance[masks[row["neurons"]][site] & live[site]].mean().item(), rel=1e-4
-        )
+        distance = difference[row["pair"], site].square().nanmean(0).sqrt() / unit[site]
+        assert row["value"] == pytest.approx(distance[masks[row["neurons"]][site]].mean().item(), rel=1e-4)
     table = shift_table(rows).set_index("neurons")
     gap = table.loc["skill - random"]
     assert gap["value"] == pytest.approx(table.loc["skill", "value"] - table.loc["random", "value"])

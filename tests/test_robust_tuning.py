@@ -53,11 +53,13 @@ def test_penalty_agrees_with_a_loop():
     before, after = ({s: torch.randn(4, 2, 5, generator=generator) for s in range(2)} for _ in range(2))
     neurons = torch.tensor([[True, False, True, False, True], [False, True, False, False, False]])
     deviation = torch.rand(2, 5, generator=generator) + 0.5
-    deviation[0, 4] = 0  # never varies: left out
+    deviation[0, 4] = 0  # never varies: measured in a tenth of its site's root mean square
+    units = deviation.clone()
+    units[0, 4] = 0.1 * deviation[0].square().mean().sqrt()
     sites = []
-    for site, chosen in enumerate(([0, 2], [1])):
+    for site, chosen in enumerate(([0, 2, 4], [1])):
         shifts = [
-            ((after[site][e, p, n] - before[site][e, p, n]) / deviation[site, n]) ** 2
+            ((after[site][e, p, n] - before[site][e, p, n]) / units[site, n]) ** 2
             for e in range(4)
             for p in range(2)
             for n in chosen
