@@ -144,7 +144,7 @@ def _chromium() -> Iterator[Any]:
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         driver = webdriver.Chrome(options=options, service=Service(found[1]))
-        driver.set_page_load_timeout(3 * PATIENCE)
+        driver.set_page_load_timeout(60)
         driver.get("about:blank")
         for kind in ("browser", "performance"):
             driver.get_log(kind)  # forget what the browser did at its start

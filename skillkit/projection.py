@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData
-from skillkit.errors import SkillkitError
+from skillkit.errors import SkillkitError, unknown
 from skillkit.inputs import Batch, Encoded, encode
 from skillkit.intervals import wilson
 from skillkit.prompts import SoftPrompt, answer_hidden, label_logits, label_token_ids, layout_of, scheme_of
 from skillkit.tuning import CLIP, accuracy
+
+METHODS = ("distance", "task tuning")
 
 
 class Projector(nn.Module):
@@ -228,6 +230,53 @@ def fit_tasks(
                 best, best_accuracy = _copy(projector), history[-1]["accuracy"]
     projector.load_state_dict(best)
     return Fit(projector, pd.DataFrame(history))
+
+
+def train_projector(
+    target: Backbone,
+    sources: Mapping[str, Mapping[int, SoftPrompt]],
+    targets: Mapping[str, Mapping[int, SoftPrompt]],
+    task_data: Mapping[str, TaskData],
+    method: str,
+    *,
+    bottleneck: int = 768,
+    distance_steps: int = 1000,
+    distance_rate: float = 1e-4,
+    steps: int = 200,
+    batch_size: int = 32,
+    learning_rate: float = 5e-3,
+    evaluate_every: int = 20,
+) -> Projector:
+    """A projector for prompts of some tasks, by either method: ``distance`` or ``task tuning``.
+
+    Args:
+        sources, targets: both backbones' own prompts, by task and seed.
+        task_data: the tasks that task tuning reads.
+
+    Raises:
+        SkillkitError: unknown method.
+    """
+    if method not in METHODS:
+        raise unknown("way to train a projector", method, METHODS)
+    task = next(iter(sources))
+    first, own = (next(iter(prompts[task].values())) for prompts in (sources, targets))
+    tuned = method == "task tuning"
+    projector = new_projector(first, target, length=own.length, bottleneck=bottleneck, norm=tuned)
+    if not tuned:
+        pairs = [
+            (prompt, targets[task][seed]) for task, each in sources.items() for seed, prompt in each.items()
+        ]
+        return fit_distance(projector, pairs, steps=distance_steps, learning_rate=distance_rate).projector
+    return fit_tasks(
+        projector,
+        target,
+        {task: list(each.values()) for task, each in sources.items()},
+        task_data,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        evaluate_every=evaluate_every,
+    ).projector
 
 
 def method_table(
