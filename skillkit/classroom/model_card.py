@@ -102,7 +102,7 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
 _SAME_TOKENS = "Queries and keys start with the same weights, so that a word looks at first for its like."
 _START = {
     "mini-roberta": f"Initial weights have a standard deviation of 0.08, a fifth of that at each layer's two outputs. {_SAME_TOKENS}",
-    "mini-t5": f"Hugging Face's T5 initialisation, but word vectors a tenth and query weights of the encoder doubled. {_SAME_TOKENS}",
+    "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS}",
 }
 _RESTORE = {
     "mini-roberta": "masked",
