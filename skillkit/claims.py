@@ -11,12 +11,12 @@ HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
 def verdict(low: float, high: float, border: float = 0.0) -> str:
     """Whether a quantity claimed to lie above `border` does, given its interval.
 
-    "held" if the whole interval lies above, "did not hold" if it lies at or below, "undecided" if it covers
-    the border or is not known (NaN).
+    "held" if the whole interval lies above, "did not hold" if it lies below, "undecided" if it covers
+    or touches the border, or is not known (NaN).
     """
     if low > border:
         return HELD
-    if high <= border:
+    if high < border:
         return FAILED
     return UNDECIDED
 

@@ -146,7 +146,9 @@ def _prepare_lora(backbone: Backbone) -> _Prepared:
     transposed = backbone.architecture.name == "gpt2"  # Conv1D holds its weight as [inputs, outputs]
     config = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, fan_in_fan_out=transposed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft reads a property that transformers is about to rename
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # peft reads a property that transformers is about to rename
         wrapped = get_peft_model(backbone.model, config)
 
     def merge() -> None:

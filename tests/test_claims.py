@@ -15,7 +15,7 @@ from skillkit.claims import claim, claim_rows, claims_table, number, numbers_tab
     [
         (0.01, 0.2, 0.0, "held"),
         (-0.2, -0.01, 0.0, "did not hold"),
-        (-0.2, 0.0, 0.0, "did not hold"),
+        (-0.2, 0.0, 0.0, "undecided"),
         (-0.1, 0.2, 0.0, "undecided"),
         (0.0, 0.2, 0.0, "undecided"),
         (0.6, 0.7, 0.5, "held"),

@@ -127,7 +127,9 @@ def test_impossible_settings_are_refused():
 def test_every_evaluation_can_be_looked_at():
     backbone, data = tiny_backbone("roberta"), toy_data()
     seen = {}
-    tuned = tune_prompt(backbone, data, length=2, steps=6, evaluate_every=2, batch_size=8, each=seen.__setitem__)
+    tuned = tune_prompt(
+        backbone, data, length=2, steps=6, evaluate_every=2, batch_size=8, each=seen.__setitem__
+    )
     assert list(seen) == [1, 2, 3]
     assert any(torch.equal(prompt.matrix, tuned.prompt.matrix) for prompt in seen.values())
     assert not torch.equal(seen[1].matrix, seen[3].matrix)
