@@ -976,7 +976,7 @@ def comparison_grid(
             level = float(rows["reference"].dropna().iloc[0])
             layers.append(_level(rows, level, "x"))
         panels.append(
-            alt.layer(*layers).properties(width=125, height=max(15 * len(models) * len(tasks), 100))
+            alt.layer(*layers).properties(width=105, height=max(15 * len(models) * len(tasks), 100))
         )
     spread = frame.groupby("quantity", sort=False)["value"].agg(["min", "max"])
     said = "; ".join(f"{name} from {row['min']:.2f} to {row['max']:.2f}" for name, row in spread.iterrows())

@@ -2,6 +2,7 @@
 share.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
@@ -108,6 +109,49 @@ def reliability_diagram(
         height=300,
         title=alt.Title(title, subtitle="bars: 95 % Wilson interval; dashed: as often right as sure"),
         description=f"{title} {'; '.join(parts)}.",
+    )
+
+
+def consistency_scatter(
+    points: pd.DataFrame,
+    measures: Mapping[str, str],
+    *,
+    title: str = "Are prompts that activate the same neurons under attack more robust?",
+) -> Figure:
+    """Robustness against neuron consistency: a panel per measure of consistency, a point per model, task and seed.
+
+    Columns: model, task, seed, robustness, n, and one column for each of `measures` (column -> words for the axis).
+    """
+    frame = _capped(
+        _checked(points, ["model", "task", "seed", "robustness", "n", *measures], "consistency_scatter"),
+        "consistency_scatter",
+    )
+    models = _names(frame["model"])
+    panels = [
+        alt.Chart(frame)
+        .mark_point(size=70, strokeWidth=2)
+        .encode(
+            x=alt.X(f"{column}:Q", title=words, scale=alt.Scale(zero=False)),
+            y=alt.Y(
+                "robustness:Q",
+                title="right answers that stay right under attack (share)" if position == 0 else None,
+                scale=alt.Scale(zero=False),
+            ),
+            color=_colour("model", models, "model"),
+            shape=_shape("model", models, "model"),
+            tooltip=["model:N", "task:N", "seed:Q", *_numbers("robustness", column), "n:Q"],
+        )
+        .properties(width=270, height=260)
+        for position, (column, words) in enumerate(measures.items())
+    ]
+    said = "; ".join(
+        f"{model}: robustness {part['robustness'].mean():.2f}, "
+        + ", ".join(f"{column} {part[column].mean():.2f}" for column in measures)
+        for model, part in frame.groupby("model", sort=False)
+    )
+    return alt.hconcat(*panels).properties(
+        title=alt.Title(title, subtitle=f"{len(frame)} points: one per model, task and seed"),
+        description=f"{title} Means of {said}.",
     )
 
 

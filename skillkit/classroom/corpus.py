@@ -62,16 +62,16 @@ LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "exc
 OPENED_AT = {"mood": 0, "topic": 300, "truth": 500, "same": 1500, "grammar": 3000, "excuse": 3000}
 """Step from which a label question is asked ("entailed" with "truth")."""
 FOCUS_FROM: dict[int, str | None] = {
-    14_000: "topic",
-    15_000: "same",
-    18_500: "grammar",
-    20_000: "excuse",
-    21_000: None,
+    14_000: "mood",
+    18_000: "truth",
+    22_000: "grammar",
+    24_000: "excuse",
+    26_000: None,
 }
 """Step from which most lines are about one question; each is learnt in a short time when it is practised alone."""
 FOCUS_KINDS = {
-    "topic": ("daily_topic",),
-    "same": ("question_paraphrase",),
+    "mood": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
+    "truth": ("park_entailment", "home_inference"),
     "grammar": ("sentence_acceptability",),
     "excuse": ("chore_excuse",),
 }
@@ -80,7 +80,10 @@ FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")
 
 FOCUSED = 0.6  # share of lines about the question in focus
 GLOSSARY = 0.25  # share of all lines whose text is a glossary entry
-UNASKED = 0.04  # share of lines that ask nothing
+UNASKED, UNASKED_LATER = (
+    0.04,
+    0.15,
+)  # share of lines that ask nothing, which teaches that a random prompt has no answer
 HIDDEN = 0.1  # share of words hidden in every other line, so that most answers can be told
 LABEL_SHARE = 0.7  # share of label questions among the questions, where a text has others too
 TYPO = 0.05  # share of texts with a typo
@@ -127,12 +130,14 @@ class Batch:
 class Lesson:
     """What the lines of a stage of pretraining are about: which label questions, in texts of how many words at most.
 
-    Three fifths of the lines are about the question `focus`, if there is one.
+    Three fifths of the lines are about the question `focus`, if there is one. A share of `unasked` asks nothing: many such lines
+    from the start would keep the model from finding out what the others ask.
     """
 
     questions: tuple[str, ...]
     longest: int
     focus: str | None = None
+    unasked: float = UNASKED_LATER
 
 
 def lesson(step: int) -> Lesson:
@@ -144,14 +149,14 @@ def lesson(step: int) -> Lesson:
     opened = tuple(question for question, start in OPENED_AT.items() if step >= start)
     longest = 7 + max(0, step - 300) // 60
     focus = [question for start, question in FOCUS_FROM.items() if step >= start]
-    return Lesson(opened, longest, focus[-1] if focus else None)
+    return Lesson(opened, longest, focus[-1] if focus else None, UNASKED_LATER if focus else UNASKED)
 
 
 def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None = None) -> list[Line]:
     """Return `count` lines of a stage of the curriculum (of its end if None)."""
     draw = Draw("pretraining lines", generator.integers(2**62))
     chosen = stage or lesson(10**6)
-    return [_line(_document(draw, chosen), draw) for _ in range(count)]
+    return [_line(_document(draw, chosen), draw, chosen.unasked) for _ in range(count)]
 
 
 def _document(draw: Draw, stage: Lesson) -> Document:
@@ -170,11 +175,11 @@ def _document(draw: Draw, stage: Lesson) -> Document:
     return draw_entry(draw, stage.questions)
 
 
-def _line(document: Document, draw: Draw) -> Line:
+def _line(document: Document, draw: Draw, unasked: float) -> Line:
     texts = [_with_typo(text, draw) if draw.chance(TYPO) else text for text in document.texts]
     first, second = texts[0], texts[1] if len(texts) == 2 else None
     answers = line_answers(document)
-    if not answers or draw.chance(UNASKED):
+    if not answers or draw.chance(unasked):
         return Line(first, second, _prefix(draw, None), None)
     chosen = [question for question in answers if question in LABEL_QUESTIONS]
     others = [question for question in answers if question not in LABEL_QUESTIONS]
@@ -197,9 +202,9 @@ def line_answers(document: Document) -> dict[str, str]:
 
 
 def _prefix(draw: Draw, question: str | None) -> tuple[str, ...]:
-    """1 to 18 words, 1 to about half of which ask the question (none if it is None)."""
+    """1 to 18 words, 1 to about half of which ask the question (none if it is None); the others are idle talk, or any words."""
     length = 16 if draw.chance(0.25) else 1 + draw.below(18 if draw.chance(0.4) else 6)
-    idle = _idle_words() if draw.chance(0.1) else FILLER_WORDS
+    idle = _idle_words() if draw.chance(0.5 if question is None else 0.1) else FILLER_WORDS
     prefix = [draw.choice(idle) for _ in range(length)]
     if question is not None:
         for place in draw.shuffled(range(length))[: 1 + draw.below(1 + length // 2)]:

@@ -57,8 +57,8 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-roberta": Recipe("mini-roberta", steps=26_000),
-    "mini-t5": Recipe("mini-t5", steps=26_000, word_rate=5.0),
+    "mini-roberta": Recipe("mini-roberta", steps=32_000),
+    "mini-t5": Recipe("mini-t5", steps=32_000, word_rate=5.0),
 }
 
 
