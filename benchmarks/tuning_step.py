@@ -13,7 +13,7 @@ from skillkit.inputs import encode
 from skillkit.prompts import SoftPrompt
 from skillkit.tuning import tune_prompt
 
-STEPS = 10
+STEPS = 40  # enough that tokenising the training split once, which is no part of a step, does not show
 
 if __name__ == "__main__":
     options = arguments(__doc__)

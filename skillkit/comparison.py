@@ -119,3 +119,31 @@ def adversarial_slopes(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str])
     return rows.sort_values(
         "task", key=lambda column: column.map(list(tasks).index), kind="stable", ignore_index=True
     )
+
+
+def audit_effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What two errors in the released code of Ackermann & Ohmer amount to over the cells of a study (items A2 and A4 of the audit).
+
+    Columns: item, quantity, model, right, released (means over cells), larger (cells in which the released way gives more), cells.
+    Empty without pages on adversarial text.
+    """
+    rows = tables.get(PAGES[3], pd.DataFrame(columns=["metric"]))
+    parts = []
+    for item, quantity, metric, column in (
+        ("A4", "share of clean top neurons on top under attack", "overlap_by_ranking", "ranking"),
+        ("A2", "median predictivity of a site under attack", "median_predictivity", "labels"),
+    ):
+        found = rows[rows["metric"] == metric]
+        if found.empty:
+            continue
+        way = found[column].isin(["descending", "aligned"]).map({True: "right", False: "released"})
+        cells = found.assign(way=way).groupby(["model", "task", "way"], sort=False)["value"].mean().unstack()
+        by_model = cells.assign(larger=cells["released"] > cells["right"]).groupby("model", sort=False)
+        means = by_model[["right", "released"]].mean()
+        parts.append(
+            means.assign(
+                item=item, quantity=quantity, larger=by_model["larger"].sum(), cells=by_model.size()
+            ).reset_index()
+        )
+    columns = ["item", "quantity", "model", "right", "released", "larger", "cells"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -191,32 +191,33 @@ def measure_baseline(
 ) -> Baseline:
     """Mean and standard deviation of every activation over a data set, streaming.
 
-    Batches are merged by Chan's update in float64, so that neither size nor order of the batches matters.
+    Sums are of distances from the first batch's mean: it is near every mean, so that squares lose no digits, and neither size nor
+    order of the batches matters.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     shape = (len(backbone.sites), 1 + (0 if prompt is None else prompt.length), backbone.width)
-    mean = torch.full(shape, torch.nan, dtype=torch.float64, device=backbone.device)
-    square = torch.full(shape, torch.nan, dtype=torch.float64, device=backbone.device)
+    shift = torch.full(shape, torch.nan, device=backbone.device)
+    total = torch.zeros(shape, dtype=torch.float64, device=backbone.device)
+    square = torch.zeros(shape, dtype=torch.float64, device=backbone.device)
     seen = 0
 
-    def merge(site: int, activation: Tensor, current: Pass) -> None:
+    def add(site: int, activation: Tensor, current: Pass) -> None:
         present, places = present_positions(backbone, site, current)
         if not present:
             return
-        count = len(current.batch)
-        variance, centre = torch.var_mean(take(activation, places).float(), dim=0, correction=0)
+        values = take(activation, places).float()
         if seen == 0:
-            mean[site, present], square[site, present] = centre.double(), variance.double() * count
-            return
-        shift = centre.double() - mean[site, present]
-        mean[site, present] += shift * (count / (seen + count))
-        square[site, present] += variance.double() * count + shift**2 * (seen * count / (seen + count))
+            shift[site, present] = values.mean(0)
+        apart = values - shift[site, present]
+        total[site, present] += apart.sum(0)
+        square[site, present] += apart.square_().sum(0)
 
-    with watch(backbone, merge):
+    with watch(backbone, add):
         for batch, _ in run(backbone, prompt, encoded, batch_size=batch_size):
             seen += len(batch)
-    deviation = (square / seen).nanmean(dim=1).sqrt()
-    return Baseline(mean.float().cpu(), deviation.float().cpu())
+    drift = total / seen
+    variance = (square / seen - drift**2).clamp(min=0) + 0 * shift  # NaN where a site has no such position
+    return Baseline((shift + drift).float().cpu(), variance.nanmean(dim=1).sqrt().float().cpu())
 
 
 def predictivity(accuracy: Tensor) -> Tensor:
@@ -341,7 +342,7 @@ def _accuracy(
             return
         bits = take(activation, places).float() > threshold[site, present]
         signs = 2.0 * current.batch.labels.float() - 1
-        correct[site, present] += torch.tensordot(signs, bits.float(), dims=1).double()
+        correct[site, present] += torch.tensordot(signs, bits.float(), dims=1)
         if watcher is not None:
             watcher(site, bits, current)
 

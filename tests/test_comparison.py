@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from skillkit.claims import claim, claim_rows
-from skillkit.comparison import PAGES, adversarial_slopes, collect_tables, count_claims, overview, sum_up
+from skillkit.comparison import (
+    PAGES,
+    adversarial_slopes,
+    audit_effects,
+    collect_tables,
+    count_claims,
+    overview,
+    sum_up,
+)
 from skillkit.errors import SkillkitError
 from skillkit.results import Cell, measurements, write_table
 
@@ -105,3 +113,26 @@ def test_sentences_for_every_outcome() -> None:
     assert "did not hold or stayed undecided" in sentence(0, 1, 1)
     assert "stayed undecided" in sentence(0, 2, 0)
     assert "was mixed" in sentence(1, 0, 1)
+
+
+def test_audit_effects_compare_the_two_ways_cell_by_cell() -> None:
+    def cell(task: str, right: float, released: float) -> list[dict[str, object]]:
+        each = {"model": "m", "task": task}
+        return [
+            {**each, "metric": "overlap_by_ranking", "ranking": "descending", "value": right},
+            {
+                **each,
+                "metric": "overlap_by_ranking",
+                "ranking": "ascending (released code)",
+                "value": released,
+            },
+            {**each, "metric": "median_predictivity", "labels": "aligned", "value": 0.5},
+            {**each, "metric": "median_predictivity", "labels": "as released", "value": 0.75},
+        ]
+
+    effects = audit_effects({PAGES[3]: pd.DataFrame(cell("a", 0.2, 0.6) + cell("b", 0.5, 0.4))})
+    assert effects["item"].tolist() == ["A4", "A2"]
+    reversed_order = effects.iloc[0]
+    assert reversed_order["right"] == pytest.approx(0.35) and reversed_order["released"] == pytest.approx(0.5)
+    assert reversed_order["larger"] == 1 and reversed_order["cells"] == 2
+    assert audit_effects({}).empty

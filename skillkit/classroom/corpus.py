@@ -62,14 +62,16 @@ LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "exc
 OPENED_AT = {"mood": 0, "topic": 300, "truth": 500, "same": 1500, "grammar": 3000, "excuse": 3000}
 """Step from which a label question is asked ("entailed" with "truth")."""
 FOCUS_FROM: dict[int, str | None] = {
-    14_000: "mood",
-    18_000: "truth",
+    14_000: "topic",
+    15_000: "mood",
+    18_500: "truth",
     22_000: "grammar",
     24_000: "excuse",
     26_000: None,
 }
 """Step from which most lines are about one question; each is learnt in a short time when it is practised alone."""
 FOCUS_KINDS = {
+    "topic": ("daily_topic",),
     "mood": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "truth": ("park_entailment", "home_inference"),
     "grammar": ("sentence_acceptability",),
