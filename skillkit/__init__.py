@@ -27,6 +27,8 @@ _HOMES = {
         "random_neurons",
         "matched_neurons",
     ),
+    "significance": ("ThresholdBits", "score_with_null"),
+    "methods": ("tune_method",),
     "similarities": ("similarity", "activated", "overlap_rate"),
     "pruning": ("prune_ffn",),
     "errors": ("SkillkitError",),

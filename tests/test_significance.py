@@ -79,6 +79,19 @@ def test_weights_count_examples_as_often_as_they_say():
     )
 
 
+def test_weights_may_be_fractions():
+    rng = np.random.default_rng(2)
+    bits, labels = rng.random((1, 2, 4, 9, 5)) < 0.5, rng.integers(0, 2, 9)
+    weights = rng.random(9)
+    found = DrawnBits(bits, labels).predictivity(
+        torch.from_numpy(labels)[None], torch.from_numpy(weights)[None].float()
+    )
+    hits = (bits == labels[:, None]).astype(float)
+    accuracy = np.average(hits, axis=3, weights=weights)
+    slow = np.maximum(accuracy, 1 - accuracy).max(2).mean(0)
+    np.testing.assert_allclose(found[:, 0], slow, atol=1e-6)
+
+
 def test_p_values_equal_a_slow_permutation_test():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 14)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from skillkit.classroom.corpus import GLOSSARY, HIDDEN, QUESTION_WORDS, TYPO, UNASKED
+from skillkit.classroom.corpus import (
+    FOCUS_FROM,
+    GLOSSARY,
+    HIDDEN,
+    QUESTION_WORDS,
+    TYPO,
+    UNASKED,
+    UNASKED_LATER,
+)
 
 _CARD = """# {name}
 
@@ -30,10 +38,10 @@ no line twice on purpose. No text or pair that could be in the test split of a b
 - A line is {slot}; the target is the answer to a question about the text. The prefix
   has 1 to 18 words, 1 to about half of them question words (two synonyms for each of {questions} questions), the others idle words.
   The questions are the label questions of the bundled tasks and some of the factors behind the labels. {unasked:.0%} of
-  the lines ask nothing; their target is every label word alike.
+  the lines, {unasked_later:.0%} from step {focus_first:,}, ask nothing; their target is every label word alike.
 - At least {glossary:.0%} of the texts are glossary entries (`corpus_glossary.py`): a few words, or two phrases, with the same
   questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
-  texts; from step 14,000 to 21,000 most lines are about one question at a time (topic, paraphrase, grammar, excuse).
+  texts; from step {focus_first:,} to {focus_last:,} most lines are about one question at a time ({focus}).
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 
@@ -82,6 +90,10 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         glossary=GLOSSARY,
         hidden=HIDDEN,
         unasked=UNASKED,
+        unasked_later=UNASKED_LATER,
+        focus_first=min(FOCUS_FROM),
+        focus_last=max(FOCUS_FROM),
+        focus=", ".join(question for question in FOCUS_FROM.values() if question),
         typo=TYPO,
         questions=len(QUESTION_WORDS),
         rate=recipe["learning_rate"],
@@ -101,7 +113,8 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
 
 _SAME_TOKENS = "Queries and keys start with the same weights, so that a word looks at first for its like."
 _START = {
-    "mini-roberta": f"Initial weights have a standard deviation of 0.08, a fifth of that at each layer's two outputs. {_SAME_TOKENS}",
+    "mini-roberta": f"Initial weights have a standard deviation of 0.08, a fifth of that at each layer's two outputs; position "
+    f"vectors start as sines and cosines. {_SAME_TOKENS}",
     "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS}",
 }
 _RESTORE = {
