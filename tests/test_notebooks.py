@@ -20,10 +20,15 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from skillkit.backbones import load_backbone
 from skillkit.classroom import TASKS, vocabulary
+from skillkit.data import load_task
 from skillkit.execute import QUIET
+from skillkit.neurons import score_task
 from skillkit.notebooks import NOTEBOOKS, notebook_parameters
+from skillkit.prompts import SoftPrompt
 from skillkit.results import Cell, read_table
+from skillkit.subtasks import combine_subtasks
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 FILES = sorted(FOLDER.glob("*.ipynb"))
@@ -74,6 +79,18 @@ def save_tiny_model(folder: Path, family: str) -> Path:
         cls_token="<s>", sep_token="</s>",
     ).save_pretrained(path)  # fmt: skip
     return path
+
+
+def write_untuned_cells(workplace: Path, model: str, tasks: list[str], limit: int) -> None:
+    """Untuned prompts and their scores for seeds 0 and 1, where notebooks 01 and 02 put theirs."""
+    backbone = load_backbone(model, device="cpu")
+    for number, task in enumerate(tasks):
+        data = load_task(task, limit=limit)
+        cell = Cell("tiny", model, task, workplace / "results")
+        for seed in (0, 1):
+            prompt = SoftPrompt.initial(backbone, 2, 10 * number + seed, "normal")
+            prompt.save(cell.prompt(seed))
+            combine_subtasks(score_task(backbone, prompt, data)).save(cell.scores(seed))
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_notebooks import markdown, outputs, run, save_tiny_model
+from test_notebooks import markdown, outputs, run, save_tiny_model, write_untuned_cells
 
-from skillkit.backbones import load_backbone
-from skillkit.data import load_task
-from skillkit.neurons import score_task
-from skillkit.prompts import SoftPrompt
 from skillkit.results import Cell, read_table
-from skillkit.subtasks import combine_subtasks
 
 TASKS = ["film_sentiment", "food_sentiment", "gadget_sentiment", "home_inference"]
 VERDICTS = ("**held**", "**did not hold**", "**undecided**")
@@ -29,14 +24,7 @@ def models(workplace: Path) -> list[str]:
     torch.manual_seed(0)
     folders = [str(save_tiny_model(workplace, family)) for family in ("roberta", "t5")]
     for folder in folders:
-        backbone = load_backbone(folder, device="cpu")
-        for task in TASKS:
-            data = load_task(task, limit=40)
-            cell = Cell("tiny", folder, task, workplace / "results")
-            for seed in (0, 1):
-                prompt = SoftPrompt.initial(backbone, 2, 10 * TASKS.index(task) + seed, "normal")
-                prompt.save(cell.prompt(seed))
-                combine_subtasks(score_task(backbone, prompt, data)).save(cell.scores(seed))
+        write_untuned_cells(workplace, folder, TASKS, limit=40)
     return folders
 
 

@@ -65,16 +65,17 @@ FOCUS_FROM: dict[int, str | None] = {
     14_000: "topic",
     15_000: "mood",
     18_500: "truth",
-    22_000: "grammar",
-    24_000: "excuse",
-    26_000: None,
+    22_000: "clauses",
+    27_500: "excuse",
+    29_500: None,
 }
-"""Step from which most lines are about one question; each is learnt in a short time when it is practised alone."""
+"""Step from which most lines are about one question; each is learnt in a short time when it is practised alone.
+"clauses" is the mood once more, with practice in what negation and contrast do to it."""
 FOCUS_KINDS = {
     "topic": ("daily_topic",),
     "mood": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "truth": ("park_entailment", "home_inference"),
-    "grammar": ("sentence_acceptability",),
+    "clauses": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "excuse": ("chore_excuse",),
 }
 FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")

@@ -15,20 +15,41 @@ from .grammar_scenes import ANSWERS
 from .lexicon_attacks import SYNONYMS
 from .lexicon_chores import CHORES
 from .lexicon_questions import ACTIONS, DETAILS, INTENTS
-from .lexicon_reviews import BAD, BAD_NOUNS, BAD_VERBS, DOMAINS, GOOD, GOOD_NOUNS, GOOD_VERBS
+from .lexicon_reviews import (
+    BAD,
+    BAD_NOUNS,
+    BAD_VERBS,
+    CONTRAST_FRAMES,
+    DOMAINS,
+    GOOD,
+    GOOD_NOUNS,
+    GOOD_VERBS,
+)
 from .lexicon_scenes import ADJECTIVES, HOME, PARK, VERBS, Verb
 from .lexicon_sentences import COPULAS, DETERMINERS, NOUNS, SELVES, STATES, THINGS
 from .lexicon_topics import SUBJECTS, TOPICS
 from .tasks_corpus import Document
 
-SHARES: dict[str, float] = {"mood": 5, "topic": 1, "truth": 6, "same": 3, "grammar": 1.5, "excuse": 1}
+_CONTRASTS = tuple(frame.text for frame in CONTRAST_FRAMES.all if "{minor}" in frame.text)
+
+SHARES: dict[str, float] = {
+    "mood": 5,
+    "topic": 1,
+    "truth": 6,
+    "same": 3,
+    "grammar": 1.5,
+    "excuse": 1,
+    "clauses": 1,
+}
+#: Kinds of entries that are about another kind's question.
+ABOUT = {"clauses": "mood"}
 
 
 def draw_entry(draw: Draw, questions: Sequence[str] = tuple(SHARES)) -> Document:
     """One glossary line about one of the questions, of the kind "glossary"."""
     question = draw.weighted({name: SHARES[name] for name in questions})
     texts, answer = _RULES[question](draw)
-    answers = {question: answer}
+    answers = {ABOUT.get(question, question): answer}
     if question == "truth":
         answers["entailed"] = "yes" if answer == "yes" else "no"
     return Document("glossary", texts, {}, answers)
@@ -65,6 +86,20 @@ def _mood(draw: Draw) -> tuple[tuple[str, ...], str]:
     if draw.chance(0.5):
         return (draw.choice(words),), answer
     return (f"{draw.choice(('not', 'never'))} {draw.choice(words)}",), "bad" if sign > 0 else "good"
+
+
+def _clauses(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """A judging word, often negated, alone or with one of the other mood that a contrast sets aside."""
+    sign = draw.choice((1, -1))
+    main, minor = (_judgement(draw, polarity) for polarity in (sign, -sign))
+    text = draw.choice(_CONTRASTS).format(main=main, minor=minor) if draw.chance(0.6) else main
+    return (text,), "good" if sign > 0 else "bad"
+
+
+def _judgement(draw: Draw, polarity: int) -> str:
+    negated = draw.chance(0.35)
+    word = draw.choice(_judging_words()[-polarity if negated else polarity])
+    return f"{draw.choice(('not', 'never'))} {word}" if negated else word
 
 
 def _list(draw: Draw, words: Sequence[str]) -> str:
@@ -197,4 +232,5 @@ _RULES: dict[str, Callable[[Draw], tuple[tuple[str, ...], str]]] = {
     "same": _same,
     "grammar": _grammar,
     "excuse": _excuse,
+    "clauses": _clauses,
 }
