@@ -107,8 +107,8 @@ def _pairing_base(signs: Tensor) -> float | None:
     """A power of two so large that two sums fit into one float32 as low + base * high, None where they do not.
 
     Float32 holds whole numbers up to 2**24, and the sums lie between -reach and reach: pairs fit up to 2,047
-    examples, and none where weights are no whole numbers. Two positions for one product save a third of the time on a CPU; a GPU may round products to fewer
-    digits and does not need it.
+    examples, and none where weights are no whole numbers. Two positions for one product save a third of the time on a
+    CPU; a GPU may round products to fewer digits and does not need it.
     """
     reach = max(1.0, signs.abs().sum(1).max().item())
     base = 2.0 ** math.floor(math.log2(2 * reach) + 1)
