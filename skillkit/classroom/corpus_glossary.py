@@ -45,7 +45,9 @@ SHARES: dict[str, float] = {
 ABOUT = {"clauses": "mood"}
 
 
-def draw_entry(draw: Draw, questions: Sequence[str] = tuple(SHARES)) -> Document:
+def draw_entry(
+    draw: Draw, questions: Sequence[str] = tuple(kind for kind in SHARES if kind not in ABOUT)
+) -> Document:
     """One glossary line about one of the questions, of the kind "glossary"."""
     question = draw.weighted({name: SHARES[name] for name in questions})
     texts, answer = _RULES[question](draw)

@@ -106,18 +106,18 @@ def test_prefixes_ask_what_is_answered(lines):
         if questions & set(LABEL_QUESTIONS):
             assert line.answer in labels
             kinds["label"] += 1
-    assert 0.03 < kinds["unasked"] / len(lines) < 0.12  # some texts have nothing that could be asked
+    assert 0.12 < kinds["unasked"] / len(lines) < 0.24  # some texts have nothing that could be asked
     assert kinds["label"] / kinds["asked"] > 0.7
 
 
 def test_the_curriculum_goes_from_words_to_texts_and_from_question_to_question():
-    early, late = (draw_lines(np.random.default_rng(1), 400, lesson(step)) for step in (0, 25_000))
+    early, late = (draw_lines(np.random.default_rng(1), 400, lesson(step)) for step in (0, 31_000))
     assert {word for line in early for word in line.prefix} & set(QUESTION_WORDS["mood"])
     assert not {word for line in early for word in line.prefix} & set(QUESTION_WORDS["truth"])
     assert max(len(line.first.split()) for line in early) <= 7 < max(len(line.first.split()) for line in late)
     focused = draw_lines(np.random.default_rng(1), 400, lesson(16_000))
-    asked = [set(line.prefix) & set(QUESTION_WORDS["same"]) for line in focused]
-    assert lesson(16_000).focus == "same"
+    asked = [set(line.prefix) & set(QUESTION_WORDS["mood"]) for line in focused]
+    assert lesson(16_000).focus == "mood"
     assert sum(map(bool, asked)) / len(focused) > 0.45
 
 
@@ -159,6 +159,19 @@ def test_glossary_entries_agree_with_the_grammar():
     )
     same = {entry.texts: entry.answers["same"] for entry in entries if "same" in entry.answers}
     assert same[("fix", "repair")] == "same"
+
+
+def test_clauses_are_judged_by_what_is_not_set_aside():
+    draw = Draw("clauses test")
+    moods = {
+        entry.texts[0]: entry.answers["mood"]
+        for entry in (draw_entry(draw, ("clauses",)) for _ in range(4000))
+    }
+    contrasts = [text.split(", but overall ") for text in moods if ", but overall " in text]
+    known = [(minor, main) for minor, main in contrasts if minor in moods and main in moods]
+    assert len(known) > 20
+    for minor, main in known:
+        assert moods[minor] != moods[main] == moods[f"{minor}, but overall {main}"]
 
 
 @pytest.mark.parametrize("family", ["masked-lm", "encoder-decoder"])
