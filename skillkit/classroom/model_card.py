@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skillkit.classroom.corpus import (
@@ -12,6 +13,7 @@ from skillkit.classroom.corpus import (
     TYPO,
     UNASKED,
     UNASKED_LATER,
+    label_words,
 )
 
 _CARD = """# {name}
@@ -57,8 +59,9 @@ The tokenizer, the number of steps and the lines of every batch are the same for
 
 ## Loss
 
-`curve.csv` has every row; text is the mean loss of a hidden word, answer that of an answer slot, in nats; a perfect answer
-still costs about 0.6, and the loss rises where the curriculum brings in a new question.
+`curve.csv` has every row; text is the mean loss of a hidden word, answer that of an answer slot, in nats. Right answers to
+all lines would still cost about {floor:.1f}, and {floor_later:.1f} once more lines ask nothing; the loss rises where the curriculum
+brings in a new question.
 
 | step | text | answer |
 |---:|---:|---:|
@@ -91,6 +94,8 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         hidden=HIDDEN,
         unasked=UNASKED,
         unasked_later=UNASKED_LATER,
+        floor=_least_loss(UNASKED, recipe["answer_doubt"]),
+        floor_later=_least_loss(UNASKED_LATER, recipe["answer_doubt"]),
         focus_first=min(FOCUS_FROM),
         focus_last=max(FOCUS_FROM),
         focus=", ".join(question for question in FOCUS_FROM.values() if question),
@@ -109,6 +114,15 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         curve="\n".join("| {step} | {text_loss:.3f} | {answer_loss:.3f} |".format(**row) for row in shown),
         **{key: training[key] for key in ("parameters", "bytes", "sha256", "commit", "machine", "device")},
     )
+
+
+def _least_loss(unasked: float, doubt: float) -> float:
+    """Entropy of the slots' targets in nats, which no model's loss can go below: `doubt` is spread over the label words."""
+    labels = len(label_words())
+    rest = doubt / labels
+    right = 1 - doubt + rest
+    asked = -right * math.log(right) - (labels - 1) * rest * math.log(rest)
+    return (1 - unasked) * asked + unasked * math.log(labels)
 
 
 _SAME_TOKENS = "Queries and keys start with the same weights, so that a word looks at first for its like."
