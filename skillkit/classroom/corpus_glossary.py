@@ -43,11 +43,10 @@ SHARES: dict[str, float] = {
 }
 #: Kinds of entries that are about another kind's question.
 ABOUT = {"clauses": "mood"}
+QUESTIONS = tuple(name for name in SHARES if name not in ABOUT)
 
 
-def draw_entry(
-    draw: Draw, questions: Sequence[str] = tuple(kind for kind in SHARES if kind not in ABOUT)
-) -> Document:
+def draw_entry(draw: Draw, questions: Sequence[str] = QUESTIONS) -> Document:
     """One glossary line about one of the questions, of the kind "glossary"."""
     question = draw.weighted({name: SHARES[name] for name in questions})
     texts, answer = _RULES[question](draw)
