@@ -24,7 +24,7 @@ ROBUSTNESS = "robustness"
 #: Measures of consistency: as in the paper, and against what the unattacked originals of the same texts give.
 MEASURES = {
     "overlap": "clean top neurons still on top under attack (share)",
-    "overlap_kept": "the same, minus the share still on top on the unattacked originals",
+    "overlap_kept": "the same, minus what the unattacked originals keep",
 }
 
 
