@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skillkit.backbones import Backbone
 from skillkit.errors import SkillkitError
 from skillkit.inputs import Encoded, encode
-from skillkit.intervals import bootstrap, sem, wilson
+from skillkit.intervals import bootstrap, sem, student, wilson
 from skillkit.prompts import SoftPrompt, label_logits, layout_of
 from skillkit.tasks import Task
 
@@ -119,6 +119,12 @@ def examples_row(correct: NDArray[np.float64], **more: Any) -> dict[str, Any]:
         "high": high,
         **more,
     }
+
+
+def runs_row(values: NDArray[np.float64]) -> dict[str, Any]:
+    """A row from one value per run [runs], of which there are few: their mean, with Student's t interval."""
+    low, high = student(values)
+    return {"value": float(values.mean()), "n": len(values), "low": low, "high": high}
 
 
 def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more: Any) -> dict[str, Any]:

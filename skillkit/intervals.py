@@ -1,7 +1,8 @@
 """Intervals for the numbers in tables and figures; thin over scipy.
 
 An accuracy over n examples gets `wilson` (a count) or `bootstrap` (anything computed from examples), a mean
-over prompts tuned with different seeds gets `sem`. All return `(low, high)` in the units of the values.
+over prompts tuned with different seeds gets `sem`, and `student` where a claim rests on a handful of runs. All
+return `(low, high)` in the units of the values.
 """
 
 from __future__ import annotations
@@ -52,3 +53,14 @@ def sem(values: Values) -> tuple[float, float]:
         return float("nan"), float("nan")
     mean, error = float(sample.mean()), float(stats.sem(sample))
     return mean - error, mean + error
+
+
+def student(values: Values, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of a few values; NaN for fewer than two.
+
+    A bootstrap of two or three values cannot leave their range, and so decides too much.
+    """
+    low, high = sem(values)
+    mean, error = (low + high) / 2, (high - low) / 2
+    reach = float(stats.t.ppf((1 + confidence) / 2, max(len(values) - 1, 1))) * error
+    return mean - reach, mean + reach

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from skillkit.intervals import bootstrap, sem, wilson
+from skillkit.intervals import bootstrap, sem, student, wilson
 
 
 def wilson_by_hand(correct, n, z=1.959963984540054):
@@ -54,3 +55,16 @@ def test_sem_is_the_mean_plus_minus_its_standard_error():
     error = np.std([0.5, 0.7, 0.9], ddof=1) / math.sqrt(3)
     assert (low, high) == pytest.approx((0.7 - error, 0.7 + error))
     assert all(math.isnan(end) for end in sem([0.5]))
+
+
+def test_student_is_the_t_test_turned_round():
+    values = [0.033, 0.239, 0.1]
+    low, high = student(values)
+    assert stats.ttest_1samp(values, low).pvalue == pytest.approx(0.05)
+    assert stats.ttest_1samp(values, high).pvalue == pytest.approx(0.05)
+
+
+def test_two_runs_decide_little():
+    low, high = student([0.033, 0.239])
+    assert low < 0 < high
+    assert all(math.isnan(end) for end in student([0.2]))
