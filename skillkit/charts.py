@@ -939,6 +939,10 @@ def overlap_by_site(
 # ------------------------------------------------------------------------------------------- whole studies
 
 
+#: Panels side by side, so that a row fits into the book's text column.
+_GRID_COLUMNS = 3
+
+
 def comparison_grid(
     table: pd.DataFrame, *, title: str = "The whole study", interval: str = "95 % interval"
 ) -> Figure:
@@ -955,7 +959,8 @@ def comparison_grid(
     panels = []
     for position, quantity in enumerate(quantities):
         rows = frame[frame["quantity"] == quantity]
-        axis = alt.Axis(labels=position == 0, ticks=position == 0)
+        first = position % _GRID_COLUMNS == 0
+        axis = alt.Axis(labels=first, ticks=first)
         base = alt.Chart(rows).encode(
             y=alt.Y("task:N", sort=tasks, scale=alt.Scale(domain=tasks), title=None, axis=axis),
             yOffset=alt.YOffset("model:N", sort=models),
@@ -976,11 +981,11 @@ def comparison_grid(
             level = float(rows["reference"].dropna().iloc[0])
             layers.append(_level(rows, level, "x"))
         panels.append(
-            alt.layer(*layers).properties(width=105, height=max(15 * len(models) * len(tasks), 100))
+            alt.layer(*layers).properties(width=150, height=max(15 * len(models) * len(tasks), 100))
         )
     spread = frame.groupby("quantity", sort=False)["value"].agg(["min", "max"])
     said = "; ".join(f"{name} from {row['min']:.2f} to {row['max']:.2f}" for name, row in spread.iterrows())
-    return alt.hconcat(*panels, spacing=14).properties(
+    return alt.concat(*panels, columns=_GRID_COLUMNS, spacing=14).properties(
         title=alt.Title(title, subtitle=f"bars: {interval}"),
         description=f"{title}, {len(tasks)} tasks by {len(models)} models: {said}.",
     )
