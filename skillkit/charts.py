@@ -22,7 +22,7 @@ import pandas as pd
 import vl_convert
 from altair.utils.html import spec_to_html
 
-Figure = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
+Figure = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
 
 PAGE_WIDTH = 700  # px, the text column of a book page
 MAX_ROWS = 5_000  # marks that a page can carry without becoming slow
@@ -879,10 +879,11 @@ def clean_vs_adversarial(
     lines = base.mark_line(opacity=0.7).encode(y="value:Q", detail=f"{by}:N")
     dots = base.mark_point(size=60).encode(y="value:Q", shape=_shape(by, names, by))
     layers: list[Any] = [rules, lines, dots]
-    if "chance" in frame:
+    known = "chance" in frame and bool(frame["chance"].notna().any())
+    if known:
         rule = alt.Chart(frame).mark_rule(strokeDash=[5, 4], color="#555555")
         layers.append(rule.encode(y="mean(chance):Q"))
-    subtitle = f"bars: {interval}" + ("; dashed: chance" if "chance" in frame else "")
+    subtitle = f"bars: {interval}" + ("; dashed: chance" if known else "")
     frame["what"] = frame["task"].astype(str) + " " + frame[by].astype(str) + " " + frame["text"].astype(str)
     return (
         alt.layer(*layers, data=frame)

@@ -368,3 +368,11 @@ def test_a_click_on_a_site_lists_that_site_s_neurons(tmp_path: Path) -> None:
 def listed_sites(driver: Any) -> list[str]:
     words = [text.text for text in driver.find_elements(By.CSS_SELECTOR, "svg .mark-text.role-mark text")]
     return [word for word in words if word.startswith(("encoder", "decoder"))]
+
+
+def test_a_chance_that_nobody_knows_is_neither_drawn_nor_named() -> None:
+    with_chance = charts.clean_vs_adversarial(slopes().assign(chance=0.5)).to_dict()
+    without = charts.clean_vs_adversarial(slopes().assign(chance=float("nan"))).to_dict()
+    assert "dashed: chance" in with_chance["title"]["subtitle"]
+    assert "chance" not in without["title"]["subtitle"]
+    assert len(without["spec"]["layer"]) == len(with_chance["spec"]["layer"]) - 1
