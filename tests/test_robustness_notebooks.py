@@ -4,26 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_notebooks import run_here, save_tiny_model
+from test_notebooks import run_here, save_tiny_model, write_untuned_cells
 
-from skillkit.backbones import load_backbone
-from skillkit.data import load_task
-from skillkit.neurons import score_task
-from skillkit.prompts import SoftPrompt
 from skillkit.results import Cell, read_table
-from skillkit.subtasks import combine_subtasks
 
 
-def prepared(workplace: Path, family: str, task: str, seeds: list[int]) -> Cell:
+def prepared(workplace: Path, family: str, task: str) -> Cell:
     """A tiny model with (untuned) prompts and scores where notebooks 01 and 02 put theirs."""
     model = str(save_tiny_model(workplace, family))
-    backbone, data = load_backbone(model, device="cpu"), load_task(task, limit=40)
-    cell = Cell("tiny", model, task, workplace / "results")
-    for seed in seeds:
-        prompt = SoftPrompt.initial(backbone, 2, seed, "normal")
-        prompt.save(cell.prompt(seed))
-        combine_subtasks(score_task(backbone, prompt, data)).save(cell.scores(seed))
-    return cell
+    write_untuned_cells(workplace, model, [task], limit=40)
+    return Cell("tiny", model, task, workplace / "results")
 
 
 @pytest.mark.slow
@@ -31,7 +21,7 @@ def prepared(workplace: Path, family: str, task: str, seeds: list[int]) -> Cell:
     ("family", "task", "seeds"), [("t5", "film_sentiment", [0]), ("roberta", "home_inference", [0, 1])]
 )
 def test_the_pages_run_and_write_what_they_should(tmp_path, family, task, seeds):
-    cell = prepared(tmp_path, family, task, seeds)
+    cell = prepared(tmp_path, family, task)
     given = {
         "model": cell.model,
         "task": task,

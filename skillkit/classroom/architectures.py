@@ -2,8 +2,7 @@
 
 Both are small enough for a laptop's processor, and their initial weights are chosen so that a few ten thousand steps suffice:
 queries and keys start equal, so that a word looks at first for its like, which is half of comparing two sentences, and the
-masked LM's position vectors start as sines and cosines, so that near positions are alike. With random ones it learns topics
-and entailment many thousand steps later.
+masked LM's position vectors start as sines and cosines, so that near positions start alike.
 """
 
 from __future__ import annotations

@@ -83,10 +83,8 @@ FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")
 
 FOCUSED = 0.6  # share of lines about the question in focus
 GLOSSARY = 0.25  # share of all lines whose text is a glossary entry
-UNASKED, UNASKED_LATER = (
-    0.04,
-    0.15,
-)  # share of lines that ask nothing, which teaches that a random prompt has no answer
+UNASKED = 0.04  # share of lines that ask nothing, which teaches that a random prompt has no answer
+UNASKED_LATER = 0.15  # their share from the first focus on
 HIDDEN = 0.1  # share of words hidden in every other line, so that most answers can be told
 LABEL_SHARE = 0.7  # share of label questions among the questions, where a text has others too
 TYPO = 0.05  # share of texts with a typo

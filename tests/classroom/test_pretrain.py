@@ -89,7 +89,7 @@ def test_a_few_steps_follow_the_recorded_curve(name):
         assert row["learning_rate"] == pytest.approx(kept["learning_rate"], rel=1e-4)
     first, last = (sum(row["answer_loss"] for row in part) / 5 for part in (run.curve[:5], run.curve[-5:]))
     assert last < first - 0.5
-    assert recorded_curve(name)[-1]["answer_loss"] < last - 0.5
+    assert recorded_curve(name)[-1]["answer_loss"] < last - 0.9
 
 
 @pytest.mark.parametrize("name", NAMES)
