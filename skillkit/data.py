@@ -137,7 +137,7 @@ def drop_shared_sentences(task_data: TaskData, others: Iterable[TaskData]) -> Ta
 
 
 def _texts(dataset: Dataset, task: Task) -> Iterable[str]:
-    return (text for column in task.text_columns for text in dataset[column])
+    return (text for column in task.text_columns for text in dataset[column][:])
 
 
 def _bare(text: str) -> str:
@@ -310,14 +310,14 @@ def _check(dataset: Dataset, task: Task, split: str) -> Dataset:
             "Rename the columns of the file to those of skillkit/tasks.py."
         )
     for column in task.text_columns:
-        bad = next((i for i, text in enumerate(dataset[column]) if not isinstance(text, str)), None)
+        bad = next((i for i, text in enumerate(dataset[column][:]) if not isinstance(text, str)), None)
         if bad is not None:
             raise SkillkitError(f"Row {bad} of {where} has no text in column {column!r}. Drop such rows.")
     return _check_labels(dataset, task, where)
 
 
 def _check_labels(dataset: Dataset, task: Task, where: str) -> Dataset:
-    labels = list(dataset["label"])
+    labels = dataset["label"][:]
     if all(isinstance(label, str) for label in labels):
         unknown_label = next((label for label in labels if label not in task.labels), None)
         if unknown_label is not None:

@@ -139,8 +139,8 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
         raise SkillkitError(
             f"Task {task.name!r} needs column {missing[0]!r}; the data set has {', '.join(dataset.column_names)}."
         )
-    texts = list(zip(*(list(dataset[column]) for column in task.text_columns), strict=True))
-    labels = torch.tensor(list(dataset["label"]), dtype=torch.long)
+    texts = list(zip(*(dataset[column][:] for column in task.text_columns), strict=True))
+    labels = torch.tensor(dataset["label"][:], dtype=torch.long)
     write = {"standard": _standard, "wang": _wang, "su": _su}[layout]
     ids, types = write(backbone, task, texts)
     return Encoded(

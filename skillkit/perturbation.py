@@ -100,7 +100,7 @@ def perturb(
     selections: Sequence[str] = SELECTIONS,
     noise: float = 3.0,
     where: str = "all",
-    stack: str | None = None,
+    sites: Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> PerturbationCurves:
     """Answer every example with growing shares of neurons broken, for every prompt, mode and selection.
@@ -108,10 +108,14 @@ def perturb(
     Args:
         prompts: by seed, a prompt and its scores on the validation split. The seed also draws the random
         selections. noise: standard deviation of the noise in units of each neuron's own standard deviation.
-        where: `all` positions, or `prompt` for the answer slot and the prompt rows only. stack: break
-        neurons in this stack only (`encoder` or `decoder`).
+        where: `all` positions, or `prompt` for the answer slot and the prompt rows only. sites: numbers of
+        the sites whose neurons are broken, such as one layer or one stack; None: all.
+
+    Raises:
+        SkillkitError: a selection that is not known, or a site that the backbone does not have.
     """
     curves = PerturbationCurves()
+    inside = _inside(backbone, sites)
     for seed, (prompt, scores) in prompts.items():
         intact = evaluate(backbone, prompt, encoded, task, batch_size=batch_size).correct
         for mode in modes:
@@ -119,7 +123,7 @@ def perturb(
                 curves.correct.setdefault((mode, name, 0.0), []).append(intact)
         for fraction in sorted(f for f in fractions if f > 0):
             for name, mask in choose_neurons(scores, fraction, selections, seed).items():
-                mask = _only(backbone, mask, stack)
+                mask = mask & inside
                 for mode in modes:
                     with intervene(
                         backbone,
@@ -136,10 +140,10 @@ def perturb(
     return curves
 
 
-def _only(backbone: Backbone, mask: Tensor, stack: str | None) -> Tensor:
-    if stack is None:
-        return mask
-    inside = torch.tensor([site.stack == stack for site in backbone.sites])
-    if not inside.any():
-        raise unknown("stack", stack, {site.stack for site in backbone.sites})
-    return mask & inside[:, None]
+def _inside(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:
+    """True for the neurons of these sites, [sites, 1]."""
+    count = len(backbone.sites)
+    chosen = range(count) if sites is None else sites
+    if not chosen or not set(chosen) <= set(range(count)):
+        raise SkillkitError(f"sites={list(chosen)}: name at least one of the sites 0 to {count - 1}.")
+    return torch.tensor([site in chosen for site in range(count)])[:, None]

@@ -70,7 +70,7 @@ def attacked_copy(
             raise unknown("attack for augmentation", method, METHODS)
     examples = _bundled_examples(task, split)
     columns: dict[str, list[str]] = {name: [] for name in (*task.text_columns, "method")}
-    for row, texts in enumerate(zip(*(list(dataset[c]) for c in task.text_columns), strict=True)):
+    for row, texts in enumerate(zip(*(dataset[c][:] for c in task.text_columns), strict=True)):
         draw = Draw("augment", task.name, split, seed, row)
         method = draw.choice(methods)
         new = (

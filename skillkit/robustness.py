@@ -461,4 +461,4 @@ def _answers(logits: Tensor, labels: Tensor) -> dict[str, Array]:
 def _words(dataset: Dataset, column: str) -> list[str]:
     if column not in dataset.column_names:
         return ["unknown"] * len(dataset)
-    return [value if isinstance(value, str) else "unknown" for value in dataset[column]]
+    return [value if isinstance(value, str) else "unknown" for value in dataset[column][:]]

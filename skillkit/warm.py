@@ -168,6 +168,8 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
         return None
     with connection.makefile("rb") as rest:
         message = json.loads(first + rest.readline())
+    if message["call"] == "execute":
+        _draw_examples(*message["arguments"])
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -190,6 +192,16 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
     with suppress(OSError):
         connection.sendall(STARTED)
     return pid
+
+
+def _draw_examples(
+    notebook: str, executed: str, parameters: Mapping[str, Any], expected: Sequence[str]
+) -> None:
+    """Draw the examples of a page's bundled task here, once, so that every later fork has them. Pure Python: no thread starts."""
+    from skillkit.classroom.tasks import draw_task
+
+    with suppress(Exception):  # if it is wrong, the page says so
+        draw_task(parameters["task"])
 
 
 def _become(message: dict[str, Any], streams: list[int]) -> int:

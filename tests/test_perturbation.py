@@ -76,22 +76,29 @@ def test_gap_is_the_mean_difference_over_the_curve(setting) -> None:
         curves.gap("noise", "random")
 
 
-def test_one_stack_alone(setting) -> None:
+@pytest.mark.parametrize("sites", [[3], [2, 3]], ids=["one layer", "the decoder"])
+def test_some_sites_alone(setting, sites) -> None:
     backbone, data, prompts = setting
     encoded = encode(backbone, data.test, TASK)
     options = {"fractions": [1.0], "modes": ("zero",), "selections": ("skill",)}
-    both, decoder = (
-        perturb(backbone, prompts, encoded, TASK, stack=stack, **options).correct["zero", "skill", 1.0]
-        for stack in (None, "decoder")
+    every, some = (
+        perturb(backbone, prompts, encoded, TASK, sites=chosen, **options).correct["zero", "skill", 1.0]
+        for chosen in (None, sites)
     )
-    mask = torch.tensor([site.stack == "decoder" for site in backbone.sites])[:, None].expand(
-        -1, backbone.width
-    )
-    with intervene(backbone, mask, "zero"):
-        expected = evaluate(backbone, prompts[0][0], encoded, TASK).correct
-    assert decoder[0].tolist() == expected.tolist() and len(both) == 2
-    with pytest.raises(SkillkitError, match="stack"):
-        perturb(backbone, prompts, encoded, TASK, stack="middle", **options)
+    for chosen, found in ((range(4), every), (sites, some)):
+        mask = torch.tensor([site in chosen for site in range(4)])[:, None].expand(-1, backbone.width)
+        for (prompt, _), correct in zip(prompts.values(), found, strict=True):
+            with intervene(backbone, mask, "zero"):
+                expected = evaluate(backbone, prompt, encoded, TASK).correct
+            assert correct.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("sites", [[], [4], [-1]])
+def test_sites_that_are_not_there_are_refused(setting, sites) -> None:
+    backbone, data, prompts = setting
+    encoded = encode(backbone, data.test, TASK)
+    with pytest.raises(SkillkitError, match="sites 0 to 3"):
+        perturb(backbone, prompts, encoded, TASK, fractions=[1.0], sites=sites)
 
 
 def test_selections_have_the_same_number_in_every_site(setting) -> None:

@@ -69,6 +69,23 @@ def test_forks_do_not_share_state(running, tmp_path):
     assert [execute_warm(source, tmp_path / f"{i}.ipynb", {}) for i in range(2)] == [True, True]
 
 
+def test_examples_of_a_bundled_task_are_drawn_once_for_all_forks(running, tmp_path):
+    source = notebook(
+        tmp_path / "page.ipynb",
+        "from skillkit.classroom import tasks\n"
+        "assert tasks._clean_split.cache_info().currsize == 3\n"  # already there in this fork
+        "drawn = tasks.classroom_splits('film_sentiment')\n"
+        "assert tasks._clean_split.cache_info().misses == 3 and len(drawn['test']) == 1000",
+    )
+    expected = {"x": 1, "task": "film_sentiment"}
+    assert execute_warm(source, tmp_path / "done.ipynb", expected) is True
+
+
+def test_a_task_that_is_not_bundled_is_left_to_the_page(running, tmp_path):
+    source = notebook(tmp_path / "page.ipynb", "assert task == 'no_such_task'")
+    assert execute_warm(source, tmp_path / "done.ipynb", {"task": "no_such_task"}) is True
+
+
 def test_a_killed_client_takes_its_fork_along(running, tmp_path):
     pid = tmp_path / "pid"
     sleeper = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"

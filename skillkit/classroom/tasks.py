@@ -201,6 +201,15 @@ def _clean_split(name: str, split: str, seed: int) -> tuple[tuple[Example, ...],
     return tuple(examples), tuple(labels)
 
 
+def draw_task(name: str, seed: int = 0) -> None:
+    """Draw a bundled task's examples ahead of time: later calls of `classroom_splits` in this process, or in forks of it, find them
+    drawn. Raises `SkillkitError` for an unknown name.
+    """
+    task = find_task(name)
+    for split in ("test",) if task.original else SIZES:
+        _clean_split(task.original or name, split, seed)
+
+
 def classroom_splits(name: str, seed: int = 0) -> dict[str, Dataset]:
     """The splits of a bundled task: train, validation and test, or only test for an adversarial twin.
 

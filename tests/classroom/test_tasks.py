@@ -23,7 +23,7 @@ from skillkit.classroom.lexicon_reviews import BAD, DOMAINS, GOOD
 from skillkit.classroom.lexicon_scenes import HOME, PARK
 from skillkit.classroom.lexicon_sentences import NOUNS, STATES, THINGS
 from skillkit.classroom.lexicon_topics import SUBJECTS
-from skillkit.classroom.tasks import SIZES, draw_examples
+from skillkit.classroom.tasks import SIZES, _clean_split, draw_examples, draw_task
 from skillkit.classroom.tasks_vocabulary import words_in
 from skillkit.errors import SkillkitError
 
@@ -120,6 +120,15 @@ def test_there_are_eight_tasks_of_four_types_each_with_a_twin():
 def test_an_unknown_task_is_named_in_the_error():
     with pytest.raises(SkillkitError, match="film_sentimant"):
         classroom_splits("film_sentimant")
+
+
+@pytest.mark.parametrize("name", ["home_inference", "adv_home_inference"])
+def test_what_is_drawn_ahead_is_not_drawn_again(name, monkeypatch):
+    expected = splits_of(name)
+    _clean_split.cache_clear()
+    draw_task(name)
+    monkeypatch.setattr("skillkit.classroom.tasks.draw_examples", None)
+    assert {split: dataset.to_list() for split, dataset in classroom_splits(name).items()} == expected
 
 
 @pytest.mark.parametrize("name", CLEAN)
