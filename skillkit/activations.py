@@ -135,28 +135,26 @@ def intervene(
         SkillkitError: unknown mode, wrong shapes, or missing values.
     """
     _check(backbone, neurons, mode, unit, values, where)
-    chosen = [torch.nonzero(mask).flatten().to(backbone.device) for mask in neurons]
+    chosen = neurons.to(backbone.device)
     noise = _Noise(backbone, scale, unit, seed)
 
     def change(site: int, activation: Tensor, current: Pass) -> Tensor:
-        columns, changed = chosen[site], activation.clone()
+        present, places = present_positions(backbone, site, current)
+        rows = torch.tensor(places, dtype=torch.long, device=activation.device)
         if mode == "patch":
-            present, places = present_positions(backbone, site, current)
+            columns = torch.nonzero(chosen[site]).flatten()
             new = values[current.batch.rows][:, site, present].to(activation)  # type: ignore[index]
-            changed[:, torch.tensor(places, device=columns.device)[:, None], columns] = new[..., columns]
-            return changed
-        if mode == "noise":
-            new = activation[..., columns] + noise(site, current)[:, None, columns].to(activation)
-        elif mode == "mean":
-            new = values[site].to(activation)[columns].expand_as(activation[..., columns])  # type: ignore[index]
-        else:
-            new = torch.zeros_like(activation[..., columns])
-        if where == "all":
-            changed[..., columns] = new
-        else:
-            rows = torch.tensor(present_positions(backbone, site, current)[1], device=columns.device)
-            changed[:, rows[:, None], columns] = new[:, rows]
-        return changed
+            patched = activation.clone()
+            patched[:, rows[:, None], columns] = new[..., columns]
+            return patched
+        changed = chosen[site]
+        if where == "prompt":
+            at = torch.zeros(activation.shape[1], 1, dtype=torch.bool, device=activation.device)
+            changed = changed & at.index_fill(0, rows, True)
+        if mode == "noise":  # adding nothing to the other neurons is faster than choosing
+            return activation + noise(site, current)[:, None].to(activation) * changed
+        new = values[site] if mode == "mean" else torch.zeros(())  # type: ignore[index]
+        return torch.where(changed, new.to(activation), activation)
 
     def hook(site: int) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]:
         def replace(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -168,7 +166,7 @@ def intervene(
 
     with ExitStack() as hooks:
         for index, site in enumerate(backbone.sites):
-            if len(chosen[index]):
+            if chosen[index].any():
                 hooks.enter_context(backbone.down(site).register_forward_pre_hook(hook(index)))
         yield
 

@@ -9,6 +9,7 @@ under attack cannot be told from a loss on new, few examples.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -266,7 +267,13 @@ def suppression(
         name: encode(backbone, dataset, pairs.task, layout_of(prompt))
         for name, dataset in (("clean", pairs.clean), ("adversarial", pairs.attacked))
     }
+
+    def answer(encoded: Encoded) -> NDArray[np.float64]:
+        return evaluate(backbone, prompt, encoded, pairs.task, batch_size=batch_size).correct
+
+    intact = {text: answer(encoded) for text, encoded in texts.items()} if 0 in fractions else {}
     inside = torch.tensor([stack in (None, site.stack) for site in backbone.sites])[:, None]
+    everyone = list(range(len(pairs)))
     parts = []
     for fraction in fractions:
         clean = task_skill_neurons(selection, fraction)
@@ -275,19 +282,18 @@ def suppression(
             "random": random_neurons(clean, seed),
             "matched": matched_neurons(clean, selection.deviation, seed),
         }
-        everyone = list(range(len(pairs)))
         plans = [(name, mask, everyone) for name, mask in masks.items()]
         plans += [("adversarial", task_skill_neurons(scored[i], fraction), halves[1 - i]) for i in (0, 1)]
-        for name, mask, rows in plans:
-            for text, encoded in texts.items():
+        for (name, mask, rows), text in product(plans, texts):
+            if fraction == 0:
+                correct = intact[text][rows]
+            else:
                 with intervene(backbone, mask & inside, "zero"):
-                    correct = evaluate(
-                        backbone, prompt, encoded.select(rows), pairs.task, batch_size=batch_size
-                    ).correct
-                more = {"neurons": name, "fraction": fraction, "text": text}
-                parts.append(
-                    pd.DataFrame({"pair": rows, "group": pairs.pair_groups[rows], "correct": correct, **more})
-                )
+                    correct = answer(texts[text].select(rows))
+            more = {"neurons": name, "fraction": fraction, "text": text}
+            parts.append(
+                pd.DataFrame({"pair": rows, "group": pairs.pair_groups[rows], "correct": correct, **more})
+            )
     return pd.concat(parts, ignore_index=True)
 
 

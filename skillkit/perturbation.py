@@ -8,6 +8,7 @@ test.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -107,9 +108,11 @@ def perturb(
 
     Args:
         prompts: by seed, a prompt and its scores on the validation split. The seed also draws the random
-        selections. noise: standard deviation of the noise in units of each neuron's own standard deviation.
-        where: `all` positions, or `prompt` for the answer slot and the prompt rows only. sites: numbers of
-        the sites whose neurons are broken, such as one layer or one stack; None: all.
+            selections.
+        fractions: shares of each site; 0 is the intact model.
+        noise: standard deviation of the noise in units of each neuron's own standard deviation.
+        where: `all` positions, or `prompt` for the answer slot and the prompt rows only.
+        sites: numbers of the sites whose neurons are broken, such as one layer or one stack; None: all.
 
     Raises:
         SkillkitError: a selection that is not known, or a site that the backbone does not have.
@@ -117,9 +120,9 @@ def perturb(
     curves = PerturbationCurves()
     inside = _inside(backbone, sites)
     for seed, (prompt, scores) in prompts.items():
-        intact = evaluate(backbone, prompt, encoded, task, batch_size=batch_size).correct
-        for mode in modes:
-            for name in selections:
+        if 0 in fractions:
+            intact = evaluate(backbone, prompt, encoded, task, batch_size=batch_size).correct
+            for mode, name in product(modes, selections):
                 curves.correct.setdefault((mode, name, 0.0), []).append(intact)
         for fraction in sorted(f for f in fractions if f > 0):
             for name, mask in choose_neurons(scores, fraction, selections, seed).items():

@@ -131,7 +131,7 @@ def test_a_planted_neuron_is_found_and_breaking_it_breaks_the_answers() -> None:
     scores = score_neurons(backbone, prompt, data)
     assert int(scores.predictivity[last].argmax()) == neuron
     encoded = encode(backbone, data.test, TASK)
-    curves = perturb(backbone, {0: (prompt, scores)}, encoded, TASK, fractions=[0.05], modes=("zero",))
+    curves = perturb(backbone, {0: (prompt, scores)}, encoded, TASK, fractions=[0.0, 0.05], modes=("zero",))
     broken = {name: curves.correct["zero", name, 0.05][0].mean() for name in SELECTIONS}
     majority = max(answers["test"].mean(), 1 - answers["test"].mean())
     assert curves.correct["zero", "skill", 0.0][0].mean() == 1
