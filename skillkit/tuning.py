@@ -70,8 +70,8 @@ def tune_prompt(
         patience: stop after so many evaluations without a new best; None: run all steps.
         evaluate_every: steps between evaluations on the validation split.
         layout, label_words: the input format and label words, ``wang`` and ``su`` as in the papers; kept in the prompt's ``meta``.
-        checkpoint: a file that holds the state of the run after every evaluation. A killed run goes on from there and ends with
-            the same prompt as an undisturbed one; the file is removed at the end.
+        checkpoint: a file that holds the state of the run after every evaluation, the last one included. A killed run goes on from
+            there and ends with the same prompt as an undisturbed one. Delete it when you have saved the prompt.
         each: called at every evaluation with its number (from 1) and the prompt as it is then.
 
     Raises:
@@ -183,6 +183,8 @@ def minimise(
     )
     bar = tqdm(total=schedule.steps, initial=state.step, desc=description, unit="step", leave=False)
     for step, batch in _batches(train, schedule, device, after=state.step):
+        if schedule.patience is not None and state.stale >= schedule.patience:
+            break
         for group in optimiser.param_groups:
             group["lr"] = schedule.learning_rate * _share(step, schedule.steps)
         with _autocast(device):
@@ -208,11 +210,7 @@ def minimise(
             state.note(*evaluate(), parameters)
             bar.set_postfix(accuracy=f"{state.history[-1]['accuracy']:.3f}")
             _save(checkpoint, state, parameters, optimiser, identity)
-            if schedule.patience is not None and state.stale >= schedule.patience:
-                break
     bar.close()
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return Run(state.best, pd.DataFrame(state.history), state.accuracy, time.perf_counter() - began)
 
 

@@ -79,7 +79,17 @@ def test_a_killed_run_goes_on_to_the_same_prompt(tmp_path, monkeypatch):
     resumed = tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
     assert torch.equal(resumed.prompt.matrix, whole.prompt.matrix)
     assert resumed.history.equals(whole.history)
-    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_finished_run_is_not_made_again(tmp_path, monkeypatch, patience):
+    """A page that is killed while it tunes its second prompt has its first one still."""
+    options = {**QUICK, "steps": 40, "patience": patience, "checkpoint": tmp_path / "run.pt"}
+    first = tune_prompt(tiny_backbone("roberta"), toy_data(), **options)
+    monkeypatch.setattr(tuning, "_save", None)  # would be called after another step
+    again = tune_prompt(tiny_backbone("roberta"), toy_data(), **options)
+    assert torch.equal(again.prompt.matrix, first.prompt.matrix)
+    assert again.history.equals(first.history) and again.validation_accuracy == first.validation_accuracy
 
 
 def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path, monkeypatch):
