@@ -29,8 +29,10 @@ def lines(
     frame = _capped(_checked(table, [x, series, "value", *([panel] if panel else [])], "lines"), "lines")
     names, panels = _names(frame[series]), _names(frame[panel]) if panel else [""]
     scale = alt.Scale(type="log" if log else "linear", nice=False, padding=8)
+    whole = pd.api.types.is_integer_dtype(frame[x])  # there is no layer 1.5
+    axis = alt.Axis(tickCount=6, tickMinStep=1) if whole else alt.Axis(tickCount=6)
     base = alt.Chart(frame).encode(
-        x=alt.X(f"{x}:Q", title=x_title, scale=scale, axis=alt.Axis(tickCount=6)),
+        x=alt.X(f"{x}:Q", title=x_title, scale=scale, axis=axis),
         color=_colour(series, names),
     )
     y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=zero))

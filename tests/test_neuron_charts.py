@@ -35,6 +35,13 @@ def test_lines_take_a_logarithmic_axis_and_no_intervals():
     assert spec["layer"][0]["encoding"]["x"]["title"] == "kept (%)"
 
 
+@pytest.mark.parametrize(("layers", "steps"), [([0, 1], 1), ([0.0, 0.5], None)])
+def test_whole_numbers_have_no_ticks_between_them(layers, steps):
+    table = pd.DataFrame({"layer": layers, "series": "skill", "value": [0.1, 0.2]})
+    spec = lines(table, x="layer", series="series", x_title="", y_title="", title="A title").to_dict()
+    assert spec["layer"][0]["encoding"]["x"]["axis"].get("tickMinStep") == steps
+
+
 def test_a_missing_column_is_named():
     with pytest.raises(ValueError, match="series"):
         lines(TABLE, x="layer", series="series", x_title="", y_title="", title="")
