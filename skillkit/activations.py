@@ -139,15 +139,16 @@ def intervene(
     noise = _Noise(backbone, scale, unit, seed)
 
     def change(site: int, activation: Tensor, current: Pass) -> Tensor:
-        present, places = present_positions(backbone, site, current)
-        rows = torch.tensor(places, dtype=torch.long, device=activation.device)
+        changed = chosen[site]
+        if mode == "patch" or where == "prompt":
+            present, places = present_positions(backbone, site, current)
+            rows = torch.tensor(places, dtype=torch.long, device=activation.device)
         if mode == "patch":
-            columns = torch.nonzero(chosen[site]).flatten()
+            columns = torch.nonzero(changed).flatten()
             new = values[current.batch.rows][:, site, present].to(activation)  # type: ignore[index]
             patched = activation.clone()
             patched[:, rows[:, None], columns] = new[..., columns]
             return patched
-        changed = chosen[site]
         if where == "prompt":
             at = torch.zeros(activation.shape[1], 1, dtype=torch.bool, device=activation.device)
             changed = changed & at.index_fill(0, rows, True)
