@@ -11,15 +11,12 @@ palette of Okabe and Ito for categories, doubled by a shape wherever categories 
 
 import hashlib
 import html
-import struct
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 from altair.utils.html import spec_to_html
 
 Figure = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
@@ -84,9 +81,9 @@ def theme() -> alt.theme.ThemeConfig:
 def enable() -> None:
     """Switch on the theme and the renderer; call it once at the start of a notebook.
 
-    Charts are then stored as a live HTML figure, as a still PNG (for viewers that run no scripts) and as
-    their text description. The HTML asks for Vega by version and loads nothing where a page already
-    provides it, as the book does.
+    Charts are then stored as a live HTML figure and as their text description. The HTML asks for Vega by
+    version and loads nothing where a page already provides it, as the book does. For slides and papers:
+    `png`, or *Save as SVG* in a figure's menu.
     """
     alt.theme.enable("skillkit")
     alt.renderers.register("skillkit", _render)
@@ -112,33 +109,16 @@ def _render(spec: dict[str, Any], **_: Any) -> dict[str, Any]:
     description = spec.get("description", "a figure")
     label = html.escape(description, quote=True)
     return {
-        "text/html": f'<div role="figure" aria-label="{label}">{page}</div>',
-        "image/png": png(spec),
+        "text/html": f'<div role="figure" aria-label="{label}">{page}<noscript>{label}</noscript></div>',
         "text/plain": description,
     }
 
 
 def png(chart: Figure | dict[str, Any], scale: float = 1.5) -> bytes:
     """A still picture of a chart (or of its Vega-Lite specification), `scale` pixels per page pixel."""
-    spec = chart if isinstance(chart, dict) else chart.to_dict()
-    return _smaller(vl_convert.vegalite_to_png(spec, scale=scale))
+    import vl_convert
 
-
-def _smaller(picture: bytes) -> bytes:
-    """The same PNG, packed harder: vl-convert packs for speed and leaves files four times as large."""
-    head, pixels, tail, at = picture[:8], b"", b"", 8
-    while at < len(picture):
-        length, kind = struct.unpack(">I4s", picture[at : at + 8])
-        chunk = picture[at : at + 12 + length]
-        if kind == b"IDAT":
-            pixels += chunk[8:-4]
-        elif pixels:
-            tail += chunk
-        else:
-            head += chunk
-        at += len(chunk)
-    body = b"IDAT" + zlib.compress(zlib.decompress(pixels), 9)
-    return head + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + tail
+    return vl_convert.vegalite_to_png(chart if isinstance(chart, dict) else chart.to_dict(), scale=scale)
 
 
 # -------------------------------------------------------------------------------------------------- pieces
@@ -820,13 +800,19 @@ def perturbation_curves(
         "title": alt.Title(title, subtitle=subtitle),
         "description": f"{title}. At the largest share of neurons: {said}.",
     }
-    width = {1: 520, 2: 265}.get(len(panels), 175)
+    in_row, width = _panel_grid(len(panels))
     chart = alt.layer(*layers, data=frame).properties(width=width, height=250)
     if panel is None:
         return chart.properties(**properties)
-    return chart.facet(facet=alt.Facet(f"{panel}:N", sort=panels, title=None), columns=3).properties(
+    return chart.facet(facet=alt.Facet(f"{panel}:N", sort=panels, title=None), columns=in_row).properties(
         **properties
     )
+
+
+def _panel_grid(panels: int) -> tuple[int, int]:
+    """Panels in a row and the width of each, so that rows fill the text column; four panels make two rows of two."""
+    columns = 2 if panels == 4 else min(panels, 3)
+    return columns, {1: 520, 2: 265}.get(columns, 175)
 
 
 def _curve_words(frame: pd.DataFrame, names: list[str], panels: list[str], panel: str | None) -> str:

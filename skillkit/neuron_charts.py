@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from skillkit.charts import Figure, _capped, _checked, _colour, _names, _numbers, _shape, _sites
+from skillkit.charts import Figure, _capped, _checked, _colour, _names, _numbers, _panel_grid, _shape, _sites
 
 
 def lines(
@@ -49,12 +49,11 @@ def lines(
         "title": alt.Title(title, subtitle=subtitle),
         "description": f"{title}. {_ends(frame, x, series, panel)}",
     }
-    chart = alt.layer(*layers, data=frame).properties(
-        width={1: 520, 2: 265}.get(len(panels), 175), height=240
-    )
+    in_row, width = _panel_grid(len(panels))
+    chart = alt.layer(*layers, data=frame).properties(width=width, height=240)
     if panel is None:
         return chart.properties(**properties)
-    return chart.facet(facet=alt.Facet(f"{panel}:N", sort=panels, title=None), columns=3).properties(
+    return chart.facet(facet=alt.Facet(f"{panel}:N", sort=panels, title=None), columns=in_row).properties(
         **properties
     )
 

@@ -7,8 +7,10 @@ test.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ from skillkit.subtasks import task_skill_neurons
 from skillkit.tasks import Task
 
 SELECTIONS = ("skill", "random", "matched", "least")
+MODES = ("zero", "noise", "absolute noise", "mean")
 
 #: A point of a curve: mode of perturbation, selection of neurons, share of each site.
 Point = tuple[str, str, float]
@@ -97,9 +100,10 @@ def perturb(
     task: Task,
     *,
     fractions: Sequence[float],
-    modes: Sequence[str] = ("zero", "noise", "mean"),
+    modes: Sequence[str] = MODES,
     selections: Sequence[str] = SELECTIONS,
     noise: float = 3.0,
+    sigma: float = 0.1,
     where: str = "all",
     sites: Sequence[int] | None = None,
     batch_size: int = 64,
@@ -110,13 +114,19 @@ def perturb(
         prompts: by seed, a prompt and its scores on the validation split. The seed also draws the random
             selections.
         fractions: shares of each site; 0 is the intact model.
-        noise: standard deviation of the noise in units of each neuron's own standard deviation.
+        modes: ``zero``, ``noise`` (in units of each neuron's own standard deviation), ``absolute noise`` (the same
+            for all neurons, Wang et al. 2022), or ``mean`` (the neuron's mean over the texts it was scored on).
+        noise: standard deviation of ``noise``, in standard deviations of each neuron.
+        sigma: standard deviation of ``absolute noise``, in units of the activations.
         where: `all` positions, or `prompt` for the answer slot and the prompt rows only.
         sites: numbers of the sites whose neurons are broken, such as one layer or one stack; None: all.
 
     Raises:
-        SkillkitError: a selection that is not known, or a site that the backbone does not have.
+        SkillkitError: a mode or a selection that is not known, or a site that the backbone does not have.
     """
+    for mode in modes:
+        if mode not in MODES:
+            raise unknown("way to break neurons", mode, MODES)
     curves = PerturbationCurves()
     inside = _inside(backbone, sites)
     for seed, (prompt, scores) in prompts.items():
@@ -128,19 +138,24 @@ def perturb(
             for name, mask in choose_neurons(scores, fraction, selections, seed).items():
                 mask = mask & inside
                 for mode in modes:
-                    with intervene(
-                        backbone,
-                        mask,
-                        mode,
-                        scale=noise,
-                        unit=scores.deviation,
-                        values=scores.mean,
-                        where=where,
-                        seed=seed,
-                    ):
+                    with _broken(backbone, mask, mode, scores, noise, sigma, where=where, seed=seed):
                         correct = evaluate(backbone, prompt, encoded, task, batch_size=batch_size).correct
                     curves.correct.setdefault((mode, name, fraction), []).append(correct)
     return curves
+
+
+def _broken(
+    backbone: Backbone,
+    mask: Tensor,
+    mode: str,
+    scores: NeuronScores,
+    noise: float,
+    sigma: float,
+    **options: Any,
+) -> AbstractContextManager[None]:
+    if mode == "absolute noise":
+        return intervene(backbone, mask, "noise", scale=sigma, **options)
+    return intervene(backbone, mask, mode, scale=noise, unit=scores.deviation, values=scores.mean, **options)
 
 
 def _inside(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:

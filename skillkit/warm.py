@@ -28,11 +28,13 @@ from skillkit.warm_client import STARTED, VARIABLE, ask
 #: What a notebook may need; imported once, before the first fork.
 PRELOADED = (
     "ipykernel.kernelapp",
+    "ipykernel.debugger",
     "IPython.core.completer",
+    "sqlite3",
     "papermill",
     "nbclient",
     "altair",
-    "pandas",
+    "pandas.io.formats.style",
     "pyarrow.parquet",
     "scipy.stats",
     "torch",
@@ -40,10 +42,13 @@ PRELOADED = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.roberta.modeling_roberta",
     "transformers.models.t5.modeling_t5",
+    "transformers.models.auto.modeling_auto",
+    "skillkit.charts",
+    "skillkit.classroom",
+    "skillkit.claims",
+    "skillkit.neurons",
     "skillkit.results",
     "skillkit.tuning",
-    "skillkit.neurons",
-    "skillkit.classroom",
 )
 
 KERNEL = "skillkit-warm"
@@ -223,7 +228,8 @@ def _kernel(connection_file: str) -> int:
 
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     try:
-        launch_new_instance(argv=["-f", connection_file])
+        # A page is not what somebody typed: it stays out of the reader's IPython history.
+        launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
     finally:
         if PEAK in os.environ:
             Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))

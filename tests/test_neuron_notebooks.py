@@ -39,7 +39,7 @@ def check(notebook, path) -> None:
     table, shown = read_table(path), outputs(notebook)
     assert len(table) and table["metric"].notna().all() and table["value"].notna().any()
     assert (table["metric"] == "claim").any()
-    figures = [data for data in shown if "image/png" in data]
+    figures = [data for data in shown if 'role="figure"' in data.get("text/html", "")]
     assert figures and all(len(data["text/plain"]) > 40 for data in figures)
     assert any(any(verdict in markdown(data) for verdict in VERDICTS) for data in shown)
     assert not any("nan" in markdown(data).lower().split() for data in shown)

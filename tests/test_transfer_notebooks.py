@@ -29,7 +29,7 @@ def models(workplace: Path) -> list[str]:
 
 
 def figures(shown):
-    return [data for data in shown if "image/png" in data]
+    return [data for data in shown if 'role="figure"' in data.get("text/html", "")]
 
 
 @pytest.mark.slow
