@@ -34,7 +34,16 @@ COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "low", "hig
 """The first columns of every table; what an analysis adds comes after them."""
 
 PACKAGES = ("skillkit", "torch", "transformers", "datasets", "numpy", "pandas", "papermill", "altair")
-_STARTED = time.perf_counter()
+_started = time.perf_counter()
+
+
+def _start_clock() -> None:
+    global _started
+    _started = time.perf_counter()
+
+
+if hasattr(os, "register_at_fork"):  # kernels are forks of a process that may be old (skillkit/warm.py)
+    os.register_at_fork(after_in_child=_start_clock)
 
 
 def slug(name: str) -> str:
@@ -194,11 +203,11 @@ def read_tables(
 
 
 def provenance(parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What made a table: parameters, versions, commit, machine, device, seconds since this module loaded."""
+    """What made a table: parameters, versions, commit, machine, device, seconds since this process began."""
     return {
         "parameters": dict(parameters or {}),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - _STARTED, 1),
+        "seconds": round(time.perf_counter() - _started, 1),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "device": _device(),
         "python": platform.python_version(),

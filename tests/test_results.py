@@ -1,5 +1,7 @@
 import json
+import os
 import stat
+import time
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from skillkit.results import (
     Cell,
     atomic_write,
     measurements,
+    provenance,
     read_table,
     read_tables,
     slug,
@@ -119,3 +122,16 @@ def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
     assert len(read_tables(tmp_path, "s", "05")) == 1
     with pytest.raises(FileNotFoundError, match="Run the study first"):
         read_tables(tmp_path, "s", "09")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_counts_its_own_seconds(monkeypatch):
+    monkeypatch.setattr("skillkit.results._started", time.perf_counter() - 1000)
+    assert provenance({})["seconds"] >= 1000
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(provenance({})["seconds"]).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert float(os.read(reading, 64)) < 100
