@@ -29,7 +29,7 @@ from .grammar_scenes import draw_home_pair, draw_park_pair
 from .grammar_sentences import draw_sentence
 from .grammar_topics import draw_topic
 
-SIZES = {"train": 3000, "validation": 600, "test": 1000}
+SIZES = {"train": 3000, "validation": 400, "test": 1000}
 #: Chance of a held-out item wherever there is a choice, in the half of the test examples that may have any.
 HELD_OUT_WORD, HELD_OUT_TEMPLATE = 0.5, 0.3
 
