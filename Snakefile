@@ -19,6 +19,10 @@ from skillkit.studies import load_study
 study = load_study(config.get("study", "classroom"))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs use this environment
 
+# With a limit on the rate of new jobs (100 in a second unless told otherwise), each look at the queue plans a further one a second
+# later, and so does that one: after a hundred pages a fifth of a core does nothing else. How many run at a time stays limited.
+workflow.scheduling_settings.max_jobs_per_timespan = None
+
 
 rule all:
     localrule: True
