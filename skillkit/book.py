@@ -390,7 +390,7 @@ def _jupyter_book() -> None:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     log = OUTPUT / "build.log"
     log.unlink(missing_ok=True)
-    sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
+    sphinx = ["-b", "html", "-j", "auto", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
     if _call(["jupyter-book", "config", "sphinx", str(STAGE)], log):
         with (STAGE / "conf.py").open("a") as file:
             file.write(CONFIGURATION)
