@@ -19,11 +19,6 @@ from skillkit.studies import load_study
 study = load_study(config.get("study", "classroom"))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs use this environment
 
-# With a limit on the rate of new jobs (100 in a second unless told otherwise), each look at the queue plans a further one a second
-# later, and so does that one: after a hundred pages a fifth of a core does nothing else. How many run at a time stays limited.
-workflow.scheduling_settings.max_jobs_per_timespan = None
-
-
 rule all:
     localrule: True
     input:
@@ -54,6 +49,12 @@ for row in study.rows:
             parameters=lambda wildcards, row=row: json.dumps(study.parameters(study.page(row, *wildcards))),
         shell:
             "skillkit execute {input.notebook} {log} --parameters {params.parameters:q} --expect {output:q}"
+
+
+# With a limit on the rate of new jobs (by default 100 in a second), each look at the queue plans a further one a second later, and so
+# does that one: after a hundred pages a fifth of a core does nothing else. How many pages run at a time stays limited.
+onstart:
+    workflow.scheduler.job_rate_limiter = None
 
 
 onerror:
