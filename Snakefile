@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from skillkit.engine import report_failures
+from skillkit.notebooks import priority
 from skillkit.sources import sources
 from skillkit.studies import load_study
 
@@ -45,6 +46,7 @@ for row in study.rows:
             study.outputs(study.pattern(row)),
         log:
             study.pattern(row).executed,
+        priority: priority(row)
         params:
             parameters=lambda wildcards, row=row: json.dumps(study.parameters(study.page(row, *wildcards))),
         shell:

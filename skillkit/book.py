@@ -384,13 +384,13 @@ def _machine(pages: Iterable[Page]) -> list[str]:
 def _jupyter_book() -> None:
     """Run jupyter-book over the gathered sources. Raises SkillkitError with its warnings when it has any.
 
-    Jupyter-book writes the configuration for Sphinx, which is then called directly, to use all processors
-    and to leave out two extensions of the configuration.
+    Jupyter-book writes the configuration for Sphinx, which is then called directly, to leave out an extension
+    of the configuration.
     """
     OUTPUT.mkdir(parents=True, exist_ok=True)
     log = OUTPUT / "build.log"
     log.unlink(missing_ok=True)
-    sphinx = ["-b", "html", "-j", "auto", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
+    sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
     if _call(["jupyter-book", "config", "sphinx", str(STAGE)], log):
         with (STAGE / "conf.py").open("a") as file:
             file.write(CONFIGURATION)

@@ -61,7 +61,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "--dry-run", "-n", action="store_true", help="only list the pages that would be made, and why"
     )
     run.add_argument(
-        "--cores", type=int, metavar="N", help="pages made at a time (default: all processor cores)"
+        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
     )
     run.add_argument("--force", action="store_true", help="make all pages again")
     run.add_argument("--book", action="store_true", help="build the book afterwards")
@@ -81,7 +81,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "--study", help="whose budget to use (default: the first one that has the model or task)"
     )
     page.add_argument(
-        "--cores", type=int, metavar="N", help="pages made at a time (default: all processor cores)"
+        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
     )
     page.add_argument("--no-book", action="store_true", help="do not build the book afterwards")
 

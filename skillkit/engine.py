@@ -168,7 +168,8 @@ def run_study(
     alive.
     """
     study.check_data()
-    cores = cores or len(os.sched_getaffinity(0))
+    # One more than there are processors: a page waits for a good part of its time, for its kernel and for files.
+    cores = cores or len(os.sched_getaffinity(0)) + 1
     command = [*_snakemake(config), "--keep-going", "--rerun-incomplete"]
     if not any(word.split("=")[0] in ("--profile", "--executor", "--jobs", "-j") for word in extra):
         command += ["--cores", str(cores)]

@@ -77,6 +77,13 @@ NOTEBOOKS: dict[str, Notebook] = {
 }
 
 
+def priority(row: Notebook) -> int:
+    """How early a notebook's pages start, for the Snakefile: first what many others read, then the long pages over many tasks, so
+    that no long one is left to run alone at the end."""
+    readers = sum(row.name in other.reads for other in NOTEBOOKS.values())
+    return readers + (4 if row.scope != "cell" else 0)
+
+
 def find_notebook(name: str) -> Notebook:
     """The row of a notebook, given its name or number (`02_skill_neurons`, `02`, `2`).
 

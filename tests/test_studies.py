@@ -7,7 +7,7 @@ import yaml
 from project import make_project, notebook
 
 from skillkit.errors import SkillkitError
-from skillkit.notebooks import NOTEBOOKS, find_notebook, notebook_parameters
+from skillkit.notebooks import NOTEBOOKS, find_notebook, notebook_parameters, priority
 from skillkit.studies import load_study, study_names
 from skillkit.tasks import get_task
 
@@ -171,6 +171,17 @@ def test_the_default_study_covers_every_bundled_task_and_both_minis():
     study = load_study("classroom", ROOT)
     assert set(study.tasks) == {name for name in TASKS if get_task(name).clean is None}
     assert set(study.models) == {"mini-roberta", "mini-t5"} and len(study.seeds) >= 2
+
+
+def test_what_is_read_comes_first_and_long_pages_do_not_come_last():
+    ranks = {name: priority(row) for name, row in NOTEBOOKS.items()}
+    assert ranks["01_prompt_tuning"] > ranks["02_skill_neurons"] > ranks["08_transfer"]
+    alone = [
+        name
+        for name, row in NOTEBOOKS.items()
+        if row.scope == "cell" and not any(name in other.reads for other in NOTEBOOKS.values())
+    ]
+    assert alone and min(ranks["08_transfer"], ranks["09_projection"]) > max(ranks[name] for name in alone)
 
 
 def test_the_notebook_table_has_no_loops_and_no_loose_ends():
