@@ -774,7 +774,7 @@ def perturbation_curves(
     frame["percent"] = 100 * frame["fraction"]
     names = _names(frame["neurons"])
     panels = _names(frame[panel]) if panel else [""]
-    x = alt.X("percent:Q", title="neurons perturbed (%)")
+    x = alt.X("percent:Q", title="neurons perturbed (%)", axis=alt.Axis(tickCount=5))
     words = "accuracy (share correct)"
     base = alt.Chart(frame).encode(x=x, color=_colour("neurons", names, "neurons perturbed"))
     floor = min(float(frame["low"].min()), chance if chance is not None else 1.0)
