@@ -20,6 +20,7 @@ from skillkit.studies import load_study
 study = load_study(config.get("study", "classroom"))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs use this environment
 
+
 rule all:
     localrule: True
     input:
@@ -53,10 +54,11 @@ for row in study.rows:
             "skillkit execute {input.notebook} {log} --parameters {params.parameters:q} --expect {output:q}"
 
 
-# With a limit on the rate of new jobs (by default 100 in a second), each look at the queue plans a further one a second later, and so
-# does that one: after a hundred pages a fifth of a core does nothing else. How many pages run at a time stays limited.
+# With a limit on the rate of new jobs (100 in a second unless told otherwise), each look at the queue plans a further one a second
+# later, and so does that one: after a hundred pages a fifth of a core does nothing else. Here, unlike on a cluster, the cores are the limit.
 onstart:
-    workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 onerror:

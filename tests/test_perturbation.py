@@ -65,13 +65,15 @@ def test_curves_equal_interventions_one_by_one(setting) -> None:
 def test_noise_is_in_each_neurons_own_unit_or_in_that_of_the_activations(setting) -> None:
     backbone, data, prompts = setting
     encoded, (prompt, scores) = encode(backbone, data.test, TASK), prompts[0]
-    options = {"fractions": [0.5], "selections": ("skill",), "noise": 5.0, "sigma": 0.7}
+    options = {"fractions": [0.5], "selections": ("skill",), "noise": 50.0, "sigma": 5.0}
     curves = perturb(backbone, {3: prompts[0]}, encoded, TASK, modes=("noise", "absolute noise"), **options)
     mask = choose_neurons(scores, 0.5, ["skill"])["skill"]
-    for mode, scale, unit in (("noise", 5.0, scores.deviation), ("absolute noise", 0.7, None)):
+    for mode, scale, unit in (("noise", 50.0, scores.deviation), ("absolute noise", 5.0, None)):
         with intervene(backbone, mask, "noise", scale=scale, unit=unit, seed=3):
             expected = evaluate(backbone, prompt, encoded, TASK)
         assert curves.correct[mode, "skill", 0.5][0].tolist() == expected.correct.tolist()
+    own, absolute = (curves.correct[mode, "skill", 0.5][0] for mode in ("noise", "absolute noise"))
+    assert (own != absolute).any()
     with pytest.raises(SkillkitError, match="absolute noise"):
         perturb(backbone, prompts, encoded, TASK, fractions=[0.5], modes=["loud"])
 
