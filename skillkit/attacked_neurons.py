@@ -33,6 +33,7 @@ from skillkit.neurons import (
     score_neurons,
     skill_neurons,
 )
+from skillkit.perturbation import within_sites
 from skillkit.prompts import Pass, SoftPrompt, layout_of, run
 from skillkit.robustness import Pairs, cluster_bootstrap, difference_interval, outcome_interval
 from skillkit.significance import ThresholdBits
@@ -239,7 +240,7 @@ def suppression(
     selection: NeuronScores,
     fractions: Sequence[float],
     *,
-    stack: str | None = None,
+    sites: Sequence[int] | None = None,
     seed: int = 0,
     batch_size: int = 32,
 ) -> pd.DataFrame:
@@ -252,7 +253,7 @@ def suppression(
     they were found on would favour them.
 
     Args:
-        stack: suppress in this stack only (Ackermann & Ohmer: the T5 encoder only).
+        sites: numbers of the sites whose neurons are suppressed (Ackermann & Ohmer: those of T5's encoder); None: all.
 
     Returns:
         Columns neurons, fraction, text, pair, group, correct; feed it to ``suppression_table``.
@@ -272,7 +273,7 @@ def suppression(
         return evaluate(backbone, prompt, encoded, pairs.task, batch_size=batch_size).correct
 
     intact = {text: answer(encoded) for text, encoded in texts.items()} if 0 in fractions else {}
-    inside = torch.tensor([stack in (None, site.stack) for site in backbone.sites])[:, None]
+    inside = within_sites(backbone, sites)
     everyone = list(range(len(pairs)))
     parts = []
     for fraction in fractions:

@@ -128,7 +128,7 @@ def perturb(
         if mode not in MODES:
             raise unknown("way to break neurons", mode, MODES)
     curves = PerturbationCurves()
-    inside = _inside(backbone, sites)
+    inside = within_sites(backbone, sites)
     for seed, (prompt, scores) in prompts.items():
         if 0 in fractions:
             intact = evaluate(backbone, prompt, encoded, task, batch_size=batch_size).correct
@@ -158,8 +158,8 @@ def _broken(
     return intervene(backbone, mask, mode, scale=noise, unit=scores.deviation, values=scores.mean, **options)
 
 
-def _inside(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:
-    """True for the neurons of these sites, [sites, 1]."""
+def within_sites(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:
+    """True for the neurons of these sites (None: of all), [sites, 1]; SkillkitError for a site that the backbone does not have."""
     count = len(backbone.sites)
     chosen = range(count) if sites is None else sites
     if not chosen or not set(chosen) <= set(range(count)):

@@ -7,7 +7,7 @@ import torch
 from conftest import TASK, tiny_backbone, toy_data, toy_dataset
 from datasets import Dataset
 
-from skillkit.activations import record
+from skillkit.activations import intervene, record
 from skillkit.attacked_neurons import (
     activation_shift,
     agreement,
@@ -25,12 +25,13 @@ from skillkit.attacked_neurons import (
     suppression_table,
 )
 from skillkit.errors import SkillkitError
+from skillkit.evaluation import evaluate
 from skillkit.neurons import score_neurons, score_task, skill_neurons
 from skillkit.prompts import SoftPrompt
 from skillkit.robustness import pair_up
 from skillkit.significance import ThresholdBits
 from skillkit.stability import top_overlap
-from skillkit.subtasks import combine_subtasks
+from skillkit.subtasks import combine_subtasks, task_skill_neurons
 from skillkit.tasks import Task
 
 FAMILIES = ("roberta", "t5")
@@ -243,17 +244,25 @@ def test_released_labels_lift_the_median_to_three_quarters(setting):
     assert table["as released"] > 0.7 > table["aligned"]
 
 
-def test_suppression_in_one_stack_leaves_the_other_alone():
+def test_suppression_at_some_sites_leaves_the_others_alone():
     backbone, data = tiny_backbone("t5"), toy_data()
     prompt = SoftPrompt.initial(backbone, 3, 0)
     selection = score_neurons(backbone, prompt, data)
-    both, encoder, decoder = (
-        suppression(backbone, prompt, toy_pairs(), selection, [0.4], stack=stack)
-        for stack in (None, "encoder", "decoder")
+    encoder = [number for number, site in enumerate(backbone.sites) if site.stack == "encoder"]
+    everywhere, listed, encoder_only = (
+        suppression(backbone, prompt, toy_pairs(), selection, [0.4], sites=sites)
+        for sites in (None, range(len(backbone.sites)), encoder)
     )
-    assert not both.equals(encoder) or not both.equals(decoder)
-    nowhere = suppression(backbone, prompt, toy_pairs(), selection, [0.0])["correct"].to_numpy()
-    assert encoder["correct"].shape == nowhere.shape
+    assert everywhere.equals(listed)
+    with pytest.raises(SkillkitError, match="at least one of the sites"):
+        suppression(backbone, prompt, toy_pairs(), selection, [0.4], sites=[])
+    mask = task_skill_neurons(selection, 0.4)
+    mask[[number for number in range(len(backbone.sites)) if number not in encoder]] = False
+    pairs = toy_pairs()
+    with intervene(backbone, mask, "zero"):
+        expected = evaluate(backbone, prompt, pairs.clean, pairs.task).correct
+    rows = encoder_only[(encoder_only["neurons"] == "clean") & (encoder_only["text"] == "clean")]
+    assert rows.sort_values("pair")["correct"].tolist() == expected.tolist()
 
 
 def test_tasks_of_three_classes_go_by_their_subtasks():
