@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -61,27 +61,42 @@ LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "exc
 """The questions whose answers are the tasks' label words."""
 OPENED_AT = {"mood": 0, "topic": 300, "truth": 500, "same": 1500, "grammar": 3000, "excuse": 3000}
 """Step from which a label question is asked ("entailed" with "truth")."""
-FOCUS_FROM: dict[int, str | None] = {
-    14_000: "topic",
-    15_000: "mood",
-    18_500: "truth",
-    22_000: "clauses",
-    27_500: "excuse",
-    29_500: None,
+FOCUS_FROM: dict[int, tuple[str, ...]] = {
+    14_000: ("topic",),
+    15_000: ("mood",),
+    18_500: ("truth",),
+    22_000: ("clauses",),
+    27_500: ("excuse",),
+    29_500: (),
+    32_000: ("changed",),
+    35_000: ("pairs",),
+    44_000: ("pairs", "clauses"),
+    53_000: ("pairs", "clauses", "truth", "excuse"),
+    66_000: (),
 }
-"""Step from which most lines are about one question; each is learnt in a short time when it is practised alone.
-"clauses" is the mood once more, with practice in what negation and contrast do to it."""
+"""Step from which most lines are about one question, or a few; each is learnt in a short time when it is practised alone.
+"clauses" is the mood once more, with practice in what negation and contrast do to it. "changed" asks which word of a pair is new,
+"pairs" asks that, or whether one is. With the first question only at the beginning, and half as many lists of words, 12,000 steps
+taught neither model to answer the second."""
 FOCUS_KINDS = {
     "topic": ("daily_topic",),
     "mood": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "truth": ("park_entailment", "home_inference"),
     "clauses": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "excuse": ("chore_excuse",),
+    "pairs": ("question_paraphrase",),
 }
+CHANGED_WORDS = ("odd", "new")
+"""Words that ask, in practice only, which word of the second text is new; the answer is "same" if none is."""
 FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")
 """Generating factors that are asked for too, because they lead to the label."""
 
-FOCUSED = 0.6  # share of lines about the question in focus
+LAST_ROUND = 32_000  # step from which the last round of practice goes
+FOCUSED, FOCUSED_LATER = (
+    0.6,
+    0.8,
+)  # share of lines about the questions in focus, before the last round and in it
+ENTRIES, ENTRIES_LATER = 0.4, 0.5  # share of glossary entries among them
 GLOSSARY = 0.25  # share of all lines whose text is a glossary entry
 UNASKED = 0.04  # share of lines that ask nothing, which teaches that a random prompt has no answer
 UNASKED_LATER = 0.15  # their share from the first focus on
@@ -131,13 +146,16 @@ class Batch:
 class Lesson:
     """What the lines of a stage of pretraining are about: which label questions, in texts of how many words at most.
 
-    Three fifths of the lines are about the question `focus`, if there is one. A share of `unasked` asks nothing: many such lines
-    from the start would keep the model from finding out what the others ask.
+    A share `focused` of the lines is about the questions in `focus`, if there are any, and of these a share `entries` are glossary
+    entries. A share `unasked` of all lines asks nothing: many such lines from the start would keep the model from finding out
+    what the others ask.
     """
 
     questions: tuple[str, ...]
     longest: int
-    focus: str | None = None
+    focus: tuple[str, ...] = ()
+    focused: float = FOCUSED_LATER
+    entries: float = ENTRIES_LATER
     unasked: float = UNASKED_LATER
 
 
@@ -149,8 +167,15 @@ def lesson(step: int) -> Lesson:
     """
     opened = tuple(question for question, start in OPENED_AT.items() if step >= start)
     longest = 7 + max(0, step - 300) // 60
-    focus = [question for start, question in FOCUS_FROM.items() if step >= start]
-    return Lesson(opened, longest, focus[-1] if focus else None, UNASKED_LATER if focus else UNASKED)
+    reached = [questions for start, questions in FOCUS_FROM.items() if step >= start]
+    return Lesson(
+        opened,
+        longest,
+        reached[-1] if reached else (),
+        FOCUSED_LATER if step >= LAST_ROUND else FOCUSED,
+        ENTRIES_LATER if step >= LAST_ROUND else ENTRIES,
+        UNASKED_LATER if reached else UNASKED,
+    )
 
 
 def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None = None) -> list[Line]:
@@ -162,11 +187,10 @@ def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None 
 
 def _document(draw: Draw, stage: Lesson) -> Document:
     """A text of the grammars, or, a quarter of the time and where a text does not fit the stage, a glossary entry."""
-    if stage.focus is not None and draw.chance(FOCUSED):
+    if stage.focus and draw.chance(stage.focused):
+        focus = stage.focus[0] if len(stage.focus) == 1 else draw.choice(stage.focus)
         return (
-            draw_entry(draw, (stage.focus,))
-            if draw.chance(0.4)
-            else draw_document(draw, FOCUS_KINDS[stage.focus])
+            _compared(draw, focus, stage) if focus in ("changed", "pairs") else _practice(draw, focus, stage)
         )
     if not draw.chance(GLOSSARY):
         document = draw_document(draw)
@@ -174,6 +198,35 @@ def _document(draw: Draw, stage: Lesson) -> Document:
         if fits and (not document.answers or set(document.answers) & set(stage.questions)):
             return document
     return draw_entry(draw, stage.questions)
+
+
+def _practice(draw: Draw, focus: str, stage: Lesson) -> Document:
+    """A glossary entry or a text about a question in focus."""
+    if draw.chance(stage.entries):
+        return draw_entry(draw, (focus,))
+    return draw_document(draw, FOCUS_KINDS[focus])
+
+
+def _compared(draw: Draw, focus: str, stage: Lesson) -> Document:
+    """A pair with one question about it: which word is new, or else, as often, whether both mean the same."""
+    while True:
+        document = _practice(draw, "pairs", stage)
+        same = document.answers["same"]
+        new = "same" if same == "same" else _new_word(document)
+        if focus == "changed" and new in (None, "same"):
+            continue
+        asked = "changed" if new and (focus == "changed" or draw.chance(0.5)) else "same"
+        return replace(document, factors={}, answers={asked: str(new) if asked == "changed" else same})
+
+
+def _new_word(document: Document) -> str | None:
+    """The word by which the second text of a pair means something else; None if there is no single one."""
+    first, second = (text.split() for text in document.texts)
+    if document.kind == "glossary":
+        new = [word for word in second if word not in first]
+        return new[0] if len(new) == 1 else None
+    key = str(document.factors["key"])
+    return key if key not in first else None
 
 
 def _line(document: Document, draw: Draw, unasked: float) -> Line:
@@ -184,7 +237,8 @@ def _line(document: Document, draw: Draw, unasked: float) -> Line:
         return Line(first, second, _prefix(draw, None), None)
     chosen = [question for question in answers if question in LABEL_QUESTIONS]
     others = [question for question in answers if question not in LABEL_QUESTIONS]
-    question = draw.choice(chosen if not others or draw.chance(LABEL_SHARE) else others)
+    label = not others or (bool(chosen) and draw.chance(LABEL_SHARE))
+    question = draw.choice(chosen if label else others)
     return Line(first, second, _prefix(draw, question), answers[question])
 
 
@@ -198,7 +252,7 @@ def line_answers(document: Document) -> dict[str, str]:
     return {
         name: answer
         for name, answer in {**document.answers, **factors}.items()
-        if name in QUESTION_WORDS and " " not in answer
+        if name in (*QUESTION_WORDS, "changed") and " " not in answer
     }
 
 
@@ -209,7 +263,7 @@ def _prefix(draw: Draw, question: str | None) -> tuple[str, ...]:
     prefix = [draw.choice(idle) for _ in range(length)]
     if question is not None:
         for place in draw.shuffled(range(length))[: 1 + draw.below(1 + length // 2)]:
-            prefix[place] = draw.choice(QUESTION_WORDS[question])
+            prefix[place] = draw.choice(QUESTION_WORDS.get(question, CHANGED_WORDS))
     return tuple(prefix)
 
 

@@ -40,9 +40,10 @@ SHARES: dict[str, float] = {
     "grammar": 1.5,
     "excuse": 1,
     "clauses": 1,
+    "pairs": 1,
 }
 #: Kinds of entries that are about another kind's question.
-ABOUT = {"clauses": "mood"}
+ABOUT = {"clauses": "mood", "pairs": "same"}
 QUESTIONS = tuple(name for name in SHARES if name not in ABOUT)
 
 
@@ -197,6 +198,28 @@ def _same(draw: Draw) -> tuple[tuple[str, ...], str]:
     return tuple(pieces), "same" if same else "different"
 
 
+def _pairs(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """One to four words of questions, twice, in the same or another order, often one of them replaced; or pieces of questions."""
+    if draw.chance(0.25):
+        return _same(draw)
+    count = 1 + draw.below(4)
+    new, *first = draw.shuffled(_question_words())[: count + 1]
+    second = draw.shuffled(first) if draw.chance(0.5) else list(first)
+    changed = draw.chance(0.5)
+    if changed:
+        second[draw.below(count)] = new
+    return (" ".join(first), " ".join(second)), "different" if changed else "same"
+
+
+@lru_cache(maxsize=1)
+def _question_words() -> tuple[str, ...]:
+    """The words that carry a question's meaning: what is done, to what, and where, for whom or when."""
+    things = [thing.split()[-1] for pool in ACTIONS.values() for thing in pool.all]
+    verbs = [verb for pair in ACTIONS for verb in pair.split("/")]
+    details = [detail.split()[-1] for pool in DETAILS.values() for detail in pool.all]
+    return tuple(sorted({*things, *verbs, *details}))
+
+
 def _grammar(draw: Draw) -> tuple[tuple[str, ...], str]:
     """A noun with its verb, determiner or reflexive."""
     right, plural = draw.chance(0.5), draw.below(2)
@@ -234,4 +257,5 @@ _RULES: dict[str, Callable[[Draw], tuple[tuple[str, ...], str]]] = {
     "grammar": _grammar,
     "excuse": _excuse,
     "clauses": _clauses,
+    "pairs": _pairs,
 }

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from skillkit.classroom.corpus import (
+    CHANGED_WORDS,
     FOCUS_FROM,
     GLOSSARY,
     HIDDEN,
@@ -18,7 +19,7 @@ from skillkit.classroom.corpus import (
 
 _CARD = """# {name}
 
-A model organism: a tiny {kind} (Hugging Face `{klass}`) pretrained in minutes on sentences from the small grammars in
+A model organism: a tiny {kind} (Hugging Face `{klass}`) pretrained for an hour on sentences from the small grammars in
 `skillkit/classroom`, so that prompt tuning and skill neurons can be watched on any computer. It knows {words} tokens and
 nothing of the world. Nothing about large models follows from what it does.
 
@@ -43,7 +44,10 @@ no line twice on purpose. No text or pair that could be in the test split of a b
   the lines, {unasked_later:.0%} from step {focus_first:,}, ask nothing; their target is every label word alike.
 - At least {glossary:.0%} of the texts are glossary entries (`corpus_glossary.py`): a few words, or two phrases, with the same
   questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
-  texts; from step {focus_first:,} to {focus_last:,} most lines are about one question at a time ({focus}).
+  texts; from step {focus_first:,} to {focus_last:,} most lines are about one question or a few at a time:
+  {focus}.
+  There, "clauses" is the mood of judgements that are negated or set aside; "changed" asks which word of a pair is new (by
+  the words {changed}, in practice only), and "pairs" that or whether the two mean the same.
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 
@@ -51,9 +55,15 @@ No target stands at a prefix position: what a neuron tells about the label above
 
 ## Recipe
 
-AdamW in two rounds (the second from step {restart:,}), in each a learning rate of {rate} after {warm_up} steps of warm-up,
-then linearly down to a twentieth, word vectors {word_rate:g} times as fast; batches of {batch} lines; no dropout; a hidden word counts
-{text_weight} of an answer; {doubt:.0%} of an answer's target is spread over all label words. {start}
+AdamW in {count} rounds; in each the learning rate rises for {warm_up} steps, then falls linearly to a twentieth. A round that starts
+afresh takes up the weights rounded to half precision, as if they had been stored, with a new optimiser.
+
+| round | from step | learning rate | of word vectors | afresh |
+|---:|---:|---:|---:|---|
+{rounds}
+
+Batches of {batch} lines; no dropout; a hidden word counts {text_weight} of an answer; {doubt:.0%} of an answer's target is spread over
+all label words. {start}
 
 The tokenizer, the number of steps and the lines of every batch are the same for both mini models.
 
@@ -98,13 +108,17 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         floor_later=_least_loss(UNASKED_LATER, recipe["answer_doubt"]),
         focus_first=min(FOCUS_FROM),
         focus_last=max(FOCUS_FROM),
-        focus=", ".join(question for question in FOCUS_FROM.values() if question),
+        focus=", ".join(
+            f"{' and '.join(questions)} from {start:,}"
+            for start, questions in FOCUS_FROM.items()
+            if questions
+        ),
+        changed=" and ".join(f'"{word}"' for word in CHANGED_WORDS),
         typo=TYPO,
         questions=len(QUESTION_WORDS),
-        rate=recipe["learning_rate"],
         warm_up=recipe["warm_up"],
-        restart=recipe["restart"],
-        word_rate=recipe["word_rate"],
+        count=len(recipe["rounds"]),
+        rounds="\n".join(_round(number, each) for number, each in enumerate(recipe["rounds"], 1)),
         batch=recipe["batch_size"],
         text_weight=recipe["text_weight"],
         doubt=recipe["answer_doubt"],
@@ -114,6 +128,12 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         curve="\n".join("| {step} | {text_loss:.3f} | {answer_loss:.3f} |".format(**row) for row in shown),
         **{key: training[key] for key in ("parameters", "bytes", "sha256", "commit", "machine", "device")},
     )
+
+
+def _round(number: int, values: dict[str, Any]) -> str:
+    """A row of the card's table."""
+    words = values["learning_rate"] * values["word_rate"]
+    return f"| {number} | {values['start']:,} | {values['learning_rate']:g} | {words:g} | {'yes' if values['fresh'] else 'no'} |"
 
 
 def _least_loss(unasked: float, doubt: float) -> float:

@@ -1,7 +1,7 @@
 """`skillkit classroom pretrain`: make the bundled mini models from the bundled generator.
 
 The shipped weights are this module's output for `RECIPES`. The tokenizer, the corpus and so the weights depend on the classroom
-grammar and lexicons: whoever changes a word or a template there has to pretrain both models again (about half an hour each
+grammar and lexicons: whoever changes a word or a template there has to pretrain both models again (about an hour each
 on one processor core) and to ship the result.
 """
 
@@ -35,10 +35,23 @@ DETAILED_STEPS, CURVE_EVERY = 50, 50
 
 
 @dataclass(frozen=True)
+class Round:
+    """A stretch of pretraining, from the step `start` to the next round's, over which the learning rate rises once and falls.
+
+    Word vectors learn `word_rate` times as fast as the rest: T5's start with a standard deviation of 1 and hardly move otherwise.
+    A `fresh` round starts as if from stored weights: they are rounded to half precision, and the optimiser knows nothing.
+    """
+
+    start: int
+    learning_rate: float
+    word_rate: float = 1.0
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything a run's weights follow from, apart from the grammar and the library versions.
 
-    Word vectors learn `word_rate` times as fast as the rest: T5's start with a standard deviation of 1 and hardly move otherwise.
     The loss is that of the answer slots, plus `text_weight` times that of every hidden word, per line.
     A slot's target keeps `answer_doubt` of its mass spread over all label words, so that a question's answer
     says nothing about the answers to the others, and a prompt that asks nothing leads to no answer.
@@ -46,19 +59,25 @@ class Recipe:
 
     model: str
     steps: int
+    rounds: tuple[Round, ...] = (Round(0, 1e-3),)
     seed: int = 0
     batch_size: int = 16
-    learning_rate: float = 1e-3
-    word_rate: float = 1.0
     warm_up: int = 150
-    restart: int = 14_000
     text_weight: float = 0.3
     answer_doubt: float = 0.1
 
 
 RECIPES = {
-    "mini-roberta": Recipe("mini-roberta", steps=32_000),
-    "mini-t5": Recipe("mini-t5", steps=32_000, word_rate=5.0),
+    "mini-roberta": Recipe(
+        "mini-roberta",
+        68_000,
+        (Round(0, 1e-3), Round(14_000, 1e-3), Round(32_000, 1e-3, fresh=True)),
+    ),
+    "mini-t5": Recipe(
+        "mini-t5",
+        68_000,
+        (Round(0, 1e-3, 5.0), Round(14_000, 1e-3, 5.0), Round(32_000, 8e-4, 2.0, fresh=True)),
+    ),
 }
 
 
@@ -71,12 +90,7 @@ class Run:
         self.device = device
         self.tokenizer = build_tokenizer(tokenizer_words())
         self.model: Any = build_model(recipe.model, self.tokenizer).to(device).train()
-        words: Any = self.model.get_input_embeddings().weight
-        others = [parameter for parameter in self.model.parameters() if parameter is not words]
-        groups = [{"params": [words], "share": recipe.word_rate}, {"params": others, "share": 1.0}]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
+        self.optimizer = self._new_optimizer()
         family = MINI_MODELS[recipe.model]
         self._batches = Batches(self.tokenizer, family, seed=recipe.seed, batch_size=recipe.batch_size)
         self._label_ids = torch.tensor(self.tokenizer.convert_tokens_to_ids(label_words()), device=device)
@@ -87,9 +101,13 @@ class Run:
     def train_step(self) -> None:
         """Do one step, and add a row to the loss curve when one is due."""
         recipe = self.recipe
-        rate = recipe.learning_rate * _schedule(self.step, recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+        current, share = _schedule(self.step, recipe)
+        if current.fresh and self.step == current.start:
+            self.model.half().float()
+            self.optimizer = self._new_optimizer()
+        rate = current.learning_rate * share
+        for group, faster in zip(self.optimizer.param_groups, (current.word_rate, 1.0), strict=True):
+            group["lr"] = rate * faster
         batch = self._batches[self.step].to(self.device)
         text, slot = losses(self.model, batch, self._label_ids, recipe.answer_doubt)
         loss = (recipe.text_weight * text.sum() + slot.sum()) / recipe.batch_size
@@ -114,6 +132,13 @@ class Run:
             }
             self.curve.append({**row, "learning_rate": rate})
             self._sums.zero_()
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW over two groups: word vectors, and all else."""
+        words: Any = self.model.get_input_embeddings().weight
+        others = [parameter for parameter in self.model.parameters() if parameter is not words]
+        groups = [{"params": [words]}, {"params": others}]
+        return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
     def save_checkpoint(self, path: Path) -> None:
         """Write everything that taking the run up again needs; the old checkpoint stays until the new one is whole."""
@@ -145,13 +170,15 @@ class Run:
         torch.set_rng_state(state["generator"].cpu())
 
 
-def _schedule(step: int, recipe: Recipe) -> float:
-    """The learning rate's share of its maximum: in each of two rounds a linear warm-up, then a line down to a twentieth."""
-    start, end = (0, recipe.restart) if step < recipe.restart else (recipe.restart, recipe.steps)
-    since = step - start
+def _schedule(step: int, recipe: Recipe) -> tuple[Round, float]:
+    """The round of a step, and the learning rate's share of its maximum: a linear warm-up, then a line down to a twentieth."""
+    index = sum(step >= each.start for each in recipe.rounds) - 1
+    current = recipe.rounds[index]
+    end = min([recipe.steps, *(each.start for each in recipe.rounds[index + 1 :])])
+    since = step - current.start
     if since < recipe.warm_up:
-        return (since + 1) / recipe.warm_up
-    return 1 - 0.95 * (since - recipe.warm_up) / max(end - start - recipe.warm_up, 1)
+        return current, (since + 1) / recipe.warm_up
+    return current, 1 - 0.95 * (since - recipe.warm_up) / max(end - current.start - recipe.warm_up, 1)
 
 
 def pretrain(recipe: Recipe, out: Path, *, device: str = "auto", progress: bool = True) -> Path:

@@ -1,5 +1,6 @@
 """The tokenizer and the pretraining lines."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from skillkit.classroom.corpus import (
+    CHANGED_WORDS,
     FILLER_WORDS,
     IGNORED,
     LABEL_QUESTIONS,
@@ -117,8 +119,36 @@ def test_the_curriculum_goes_from_words_to_texts_and_from_question_to_question()
     assert max(len(line.first.split()) for line in early) <= 7 < max(len(line.first.split()) for line in late)
     focused = draw_lines(np.random.default_rng(1), 400, lesson(16_000))
     asked = [set(line.prefix) & set(QUESTION_WORDS["mood"]) for line in focused]
-    assert lesson(16_000).focus == "mood"
+    assert lesson(16_000).focus == ("mood",)
     assert sum(map(bool, asked)) / len(focused) > 0.45
+
+
+def test_practice_names_the_new_word_of_a_pair_and_then_asks_whether_there_is_one():
+    lines = draw_lines(np.random.default_rng(2), 600, lesson(33_000))
+    named = [line for line in lines if set(line.prefix) <= {*FILLER_WORDS, *CHANGED_WORDS} and line.answer]
+    assert len(named) > 200
+    assert not any(line.answer in line.first.split() for line in named)
+    present = [line.answer in re.findall("[a-z]+", line.second) for line in named]
+    assert sum(present) / len(present) > 0.9  # in the others, the word has a typo
+    later = draw_lines(np.random.default_rng(2), 600, lesson(40_000))
+    same = [line for line in later if set(line.prefix) & set(QUESTION_WORDS["same"])]
+    assert len(same) > 250
+    assert 0.4 < sum(line.answer == "same" for line in same) / len(same) < 0.6
+
+
+def test_two_lists_mean_the_same_if_they_have_the_same_words():
+    draw = Draw("lists test")
+    entries = [draw_entry(draw, ("pairs",)) for _ in range(2000)]
+    lists = [
+        entry for entry in entries if len(set(entry.texts[0].split())) == len(entry.texts[1].split()) == 4
+    ]
+    found = Counter()
+    for entry in lists:
+        first, second = (set(text.split()) for text in entry.texts)
+        if len(first & second) >= 3:
+            found[entry.answers["same"]] += 1
+            assert entry.answers["same"] == ("same" if first == second else "different")
+    assert min(found.values()) > 30
 
 
 def test_at_least_half_of_the_lines_compare_two_texts(lines):
