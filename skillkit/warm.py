@@ -51,10 +51,6 @@ PRELOADED = (
     "skillkit.tuning",
 )
 
-#: Else the C library gives every large block back to the system, and a model's next one has to be cleared page by page again
-#: (an eighth of a small model's forward pass, three pages at a time on two cores).
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
-
 KERNEL = "skillkit-warm"
 
 #: Names a file for a forked kernel to write its peak memory to, in KiB: it is no child of the process that runs the notebook.
@@ -77,7 +73,7 @@ def warm_process() -> Iterator[dict[str, str]]:
         from skillkit.execute import QUIET  # which imports this module
 
         # The libraries look at these when they are imported, so a fork cannot set them for itself.
-        environment = {"OMP_NUM_THREADS": "1", **KEEP_MEMORY, **os.environ, **QUIET}
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
         server = subprocess.Popen([sys.executable, "-m", "skillkit.warm", path], env=environment)
         try:
             paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
