@@ -46,14 +46,7 @@ def execute(
     began = time.perf_counter()
     error: dict[str, str] | None = None
     try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(executed),
-            dict(parameters),
-            kernel_name=kernel_name(),
-            progress_bar=False,
-            log_output=False,
-        )
+        _run(notebook, executed, parameters)
     except papermill.PapermillExecutionError as failure:
         error = {"error": failure.ename, "message": failure.evalue, "cell": str(failure.exec_count or "")}
     except Exception as failure:  # the kernel died (most often: out of memory), or did not start
@@ -72,6 +65,26 @@ def execute(
         )
     print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
     return False
+
+
+def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
+    """Papermill; once more where the kernel did not come up. It is told which ports to take, and one may be taken by then."""
+    import papermill
+
+    for last in (False, True):
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(executed),
+                dict(parameters),
+                kernel_name=kernel_name(),
+                progress_bar=False,
+                log_output=False,
+            )
+            return
+        except RuntimeError as failure:  # no cell has run yet, so nothing is done twice
+            if last or "before replying to kernel_info" not in str(failure):
+                raise
 
 
 def _peak_bytes(peak_file: Path) -> int:

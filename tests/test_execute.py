@@ -1,5 +1,6 @@
 import json
 
+import papermill
 import pytest
 from project import notebook
 
@@ -49,3 +50,23 @@ def test_a_notebook_that_writes_no_result_has_failed(place):
 def test_a_kernel_that_dies_is_an_error_like_others(place):
     done, error = run(place, "import os; os._exit(9)")
     assert not done and error["error"] == "DeadKernelError"
+
+
+def test_a_kernel_that_does_not_come_up_is_started_once_more(place, monkeypatch):
+    """Its ports may have been taken in the meantime; no cell has run, so nothing is done twice."""
+    papermill_runs, failures = (
+        papermill.execute_notebook,
+        [RuntimeError("Kernel died before replying to kernel_info")],
+    )
+
+    def unlucky(*arguments, **options):
+        if failures:
+            raise failures.pop()
+        return papermill_runs(*arguments, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", unlucky)
+    done, error = run(place, WRITES, [place / "out.parquet"])
+    assert done and error is None
+    failures += [RuntimeError("Kernel died before replying to kernel_info")] * 2
+    done, error = run(place, WRITES)
+    assert not done and error["error"] == "RuntimeError"
