@@ -12,10 +12,11 @@ from transformers import AutoTokenizer
 
 from skillkit import load_backbone
 from skillkit.classroom import model_path
-from skillkit.classroom.architectures import losses
+from skillkit.classroom.architectures import BLIND_HEADS, build_model, losses
 from skillkit.classroom.corpus import IGNORED, Batch, tokenizer_words
 from skillkit.classroom.minis import MINI_MODELS
 from skillkit.classroom.pretrain import RECIPES, Recipe, Round, Run, pretrain
+from skillkit.classroom.tokenizer import build_tokenizer
 from skillkit.errors import SkillkitError
 
 NAMES = sorted(MINI_MODELS)
@@ -75,6 +76,20 @@ def test_shipped_tokenizer_knows_every_word_of_the_grammar(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_weights_are_of_the_present_recipe(name):
     assert recorded(name)["recipe"] == json.loads(json.dumps(asdict(RECIPES[name])))
+
+
+def test_an_untrained_word_looks_for_its_like_and_half_of_the_heads_not_at_itself():
+    tokenizer = build_tokenizer(tokenizer_words())
+    torch.manual_seed(0)
+    model = build_model("mini-t5", tokenizer).eval()
+    ids = torch.tensor([tokenizer.convert_tokens_to_ids(["film", "boy", "child", "good", "boy"])])
+    with torch.no_grad():
+        layers = model.encoder(ids, output_attentions=True).attentions
+    for attention in layers:  # [1, heads, words, words]
+        itself, its_like = attention[0, :, 1, 1], attention[0, :, 1, 4]
+        assert (itself[:BLIND_HEADS] < 0.01).all()
+        assert (its_like[:BLIND_HEADS] > 0.5).all()
+        assert (itself[BLIND_HEADS:] > 0.2).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
