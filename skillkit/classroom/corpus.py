@@ -52,6 +52,8 @@ QUESTION_WORDS: dict[str, tuple[str, ...]] = {
     "relation": ("relation", "change"),
     "grammar": ("grammar", "syntax"),
     "phenomenon": ("phenomenon", "construction"),
+    "number": ("number", "count"),
+    "changed": ("odd", "new"),
     "excuse": ("excuse", "justified"),
     "reason": ("reason", "grounds"),
 }
@@ -59,25 +61,57 @@ QUESTION_WORDS: dict[str, tuple[str, ...]] = {
 
 LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "excuse")
 """The questions whose answers are the tasks' label words."""
-OPENED_AT = {"mood": 0, "topic": 300, "truth": 500, "same": 1500, "grammar": 3000, "excuse": 3000}
-"""Step from which a label question is asked ("entailed" with "truth")."""
-FOCUS_FROM: dict[int, tuple[str, ...]] = {
-    14_000: ("topic",),
-    15_000: ("mood",),
-    18_500: ("truth",),
-    22_000: ("clauses",),
-    27_500: ("excuse",),
-    29_500: (),
-    32_000: ("changed",),
-    35_000: ("pairs",),
-    44_000: ("pairs", "clauses"),
-    53_000: ("pairs", "clauses", "truth", "excuse"),
-    66_000: (),
+OPENED_AT = {
+    "mood": 0,
+    "number": 0,
+    "same": 6_000,
+    "grammar": 6_000,
+    "topic": 6_300,
+    "truth": 6_500,
+    "excuse": 9_000,
 }
-"""Step from which most lines are about one question, or a few; each is learnt in a short time when it is practised alone.
-"clauses" is the mood once more, with practice in what negation and contrast do to it. "changed" asks which word of a pair is new,
-"pairs" asks that, or whether one is. With the first question only at the beginning, and half as many lists of words, mini-roberta
-was still guessing after 11,000 steps of "pairs"; which of the two matters was not tried apart."""
+"""Step from which a question is asked outside the practice of a stage ("entailed" with "truth")."""
+TEXTS_FROM = 6_300
+"""Step from which texts get longer than a few words."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Practice from the step `start` to the next stage's.
+
+    A share `focused` of the lines is about the questions in `focus`, if there are any, and of these a share `entries` are glossary
+    entries. "clauses" is the mood once more, with practice in what negation and contrast do to it. "changed" asks which word of a
+    pair is new, "pairs" asks that, or whether one is. "number" asks what a word goes with: one, many, he or she.
+    """
+
+    start: int
+    focus: tuple[str, ...] = ()
+    focused: float = 0.6
+    entries: float = 0.4
+
+
+STAGES = (
+    Stage(0, ("number",), 0.8, 1.0),
+    Stage(1_000, ("changed",), 0.8, 1.0),
+    Stage(2_800, ("pairs", "grammar"), 0.8, 1.0),
+    Stage(6_000),
+    Stage(20_000, ("topic",)),
+    Stage(21_000, ("mood",)),
+    Stage(24_500, ("truth",)),
+    Stage(28_000, ("clauses",)),
+    Stage(32_000, ("pairs",)),
+    Stage(35_000, ("grammar",)),
+    Stage(37_000, ("excuse",)),
+    Stage(39_000),
+    Stage(40_000, ("pairs", "clauses", "truth", "excuse", "grammar"), 0.8),
+    Stage(58_000),
+)
+"""What is practised when: each question is learnt in a short time when most lines are about it, or about a few.
+
+Comparing comes first. A fresh model learns in 2,000 steps which of two lists of words has a new one; a model that had spent 32,000
+steps on single texts needed about 20,000 more, or never learnt it. Whether words fit together is learnt at once by a model that
+knows which go with one and which with many, and not in 3,000 steps by one that does not.
+"""
 FOCUS_KINDS = {
     "topic": ("daily_topic",),
     "mood": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
@@ -85,18 +119,14 @@ FOCUS_KINDS = {
     "clauses": ("film_sentiment", "food_sentiment", "gadget_sentiment"),
     "excuse": ("chore_excuse",),
     "pairs": ("question_paraphrase",),
+    "grammar": ("sentence_acceptability",),
 }
-CHANGED_WORDS = ("odd", "new")
-"""Words that ask, in practice only, which word of the second text is new; the answer is "same" if none is."""
 FACTOR_QUESTIONS = ("relation", "phenomenon", "reason")
 """Generating factors that are asked for too, because they lead to the label."""
 
-LAST_ROUND = 32_000  # its first step
-FOCUSED, FOCUSED_LATER = 0.6, 0.8  # share of lines about the focus, before the last round and in it
-ENTRIES, ENTRIES_LATER = 0.4, 0.5  # share of glossary entries among them
 GLOSSARY = 0.25  # share of all lines whose text is a glossary entry
 UNASKED = 0.04  # share of lines that ask nothing, which teaches that a random prompt has no answer
-UNASKED_LATER = 0.15  # their share from the first focus on
+UNASKED_LATER, LATER = 0.15, 20_000  # their share from this step on
 HIDDEN = 0.1  # share of words hidden in every other line, so that most answers can be told
 LABEL_SHARE = 0.7  # share of label questions among the questions, where a text has others too
 TYPO = 0.05  # share of texts with a typo
@@ -141,19 +171,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the lines of a stage of pretraining are about: which label questions, in texts of how many words at most.
+    """What the lines of a step are about: the stage's practice, and else which questions, in texts of how many words at most.
 
-    A share `focused` of the lines is about the questions in `focus`, if there are any, and of these a share `entries` are glossary
-    entries. A share `unasked` of all lines asks nothing: many such lines from the start would keep the model from finding out
+    A share `unasked` of all lines asks nothing: many such lines from the start would keep the model from finding out
     what the others ask.
     """
 
+    stage: Stage
     questions: tuple[str, ...]
     longest: int
-    focus: tuple[str, ...] = ()
-    focused: float = FOCUSED_LATER
-    entries: float = ENTRIES_LATER
-    unasked: float = UNASKED_LATER
+    unasked: float
 
 
 def lesson(step: int) -> Lesson:
@@ -162,49 +189,45 @@ def lesson(step: int) -> Lesson:
     In a mixture from the start, the polarity of words drowns in sentences that negate and weigh them, and in
     the answers to other questions that the model cannot find yet.
     """
-    opened = tuple(question for question, start in OPENED_AT.items() if step >= start)
-    longest = 7 + max(0, step - 300) // 60
-    reached = [questions for start, questions in FOCUS_FROM.items() if step >= start]
     return Lesson(
-        opened,
-        longest,
-        reached[-1] if reached else (),
-        FOCUSED_LATER if step >= LAST_ROUND else FOCUSED,
-        ENTRIES_LATER if step >= LAST_ROUND else ENTRIES,
-        UNASKED_LATER if reached else UNASKED,
+        [stage for stage in STAGES if step >= stage.start][-1],
+        tuple(question for question, start in OPENED_AT.items() if step >= start),
+        7 + max(0, step - TEXTS_FROM) // 60,
+        UNASKED_LATER if step >= LATER else UNASKED,
     )
 
 
-def draw_lines(generator: np.random.Generator, count: int, stage: Lesson | None = None) -> list[Line]:
-    """Return `count` lines of a stage of the curriculum (of its end if None)."""
+def draw_lines(generator: np.random.Generator, count: int, chosen: Lesson | None = None) -> list[Line]:
+    """Return `count` lines of a lesson (the last one if None)."""
     draw = Draw("pretraining lines", generator.integers(2**62))
-    chosen = stage or lesson(10**6)
-    return [_line(_document(draw, chosen), draw, chosen.unasked) for _ in range(count)]
+    wanted = chosen or lesson(10**6)
+    return [_line(_document(draw, wanted), draw, wanted.unasked) for _ in range(count)]
 
 
-def _document(draw: Draw, stage: Lesson) -> Document:
-    """A text of the grammars, or, a quarter of the time and where a text does not fit the stage, a glossary entry."""
+def _document(draw: Draw, chosen: Lesson) -> Document:
+    """A text of the grammars, or, a quarter of the time and where a text does not fit the lesson, a glossary entry."""
+    stage = chosen.stage
     if stage.focus and draw.chance(stage.focused):
-        focus = stage.focus[0] if len(stage.focus) == 1 else draw.choice(stage.focus)
+        focus = draw.choice(stage.focus)
         return (
             _compared(draw, focus, stage) if focus in ("changed", "pairs") else _practice(draw, focus, stage)
         )
     if not draw.chance(GLOSSARY):
         document = draw_document(draw)
-        fits = sum(len(text.split()) for text in document.texts) <= stage.longest
-        if fits and (not document.answers or set(document.answers) & set(stage.questions)):
+        fits = sum(len(text.split()) for text in document.texts) <= chosen.longest
+        if fits and (not document.answers or set(document.answers) & set(chosen.questions)):
             return document
-    return draw_entry(draw, stage.questions)
+    return draw_entry(draw, chosen.questions)
 
 
-def _practice(draw: Draw, focus: str, stage: Lesson) -> Document:
+def _practice(draw: Draw, focus: str, stage: Stage) -> Document:
     """A glossary entry or a text about a question in focus."""
     if draw.chance(stage.entries):
         return draw_entry(draw, (focus,))
     return draw_document(draw, FOCUS_KINDS[focus])
 
 
-def _compared(draw: Draw, focus: str, stage: Lesson) -> Document:
+def _compared(draw: Draw, focus: str, stage: Stage) -> Document:
     """A pair with one question about it: which word is new, or else, as often, whether both mean the same."""
     while True:
         document = _practice(draw, "pairs", stage)
@@ -249,7 +272,7 @@ def line_answers(document: Document) -> dict[str, str]:
     return {
         name: answer
         for name, answer in {**document.answers, **factors}.items()
-        if name in (*QUESTION_WORDS, "changed") and " " not in answer
+        if name in QUESTION_WORDS and " " not in answer
     }
 
 
@@ -260,7 +283,7 @@ def _prefix(draw: Draw, question: str | None) -> tuple[str, ...]:
     prefix = [draw.choice(idle) for _ in range(length)]
     if question is not None:
         for place in draw.shuffled(range(length))[: 1 + draw.below(1 + length // 2)]:
-            prefix[place] = draw.choice(QUESTION_WORDS.get(question, CHANGED_WORDS))
+            prefix[place] = draw.choice(QUESTION_WORDS[question])
     return tuple(prefix)
 
 

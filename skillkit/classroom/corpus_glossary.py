@@ -14,6 +14,7 @@ from .grammar import Draw
 from .grammar_scenes import ANSWERS
 from .lexicon_attacks import SYNONYMS
 from .lexicon_chores import CHORES
+from .lexicon_common import DAYS, SEASONS
 from .lexicon_questions import ACTIONS, DETAILS, INTENTS
 from .lexicon_reviews import (
     BAD,
@@ -26,7 +27,21 @@ from .lexicon_reviews import (
     GOOD_VERBS,
 )
 from .lexicon_scenes import ADJECTIVES, HOME, PARK, VERBS, Verb
-from .lexicon_sentences import COPULAS, DETERMINERS, NOUNS, SELVES, STATES, THINGS
+from .lexicon_sentences import (
+    CASE,
+    CASE_VERBS,
+    COPULAS,
+    DETERMINERS,
+    FUTURE,
+    FUTURE_TIMES,
+    HELPERS,
+    INTRANSITIVE,
+    NOUNS,
+    PAST_TIMES,
+    SELVES,
+    THINGS,
+    TRANSITIVE,
+)
 from .lexicon_topics import SUBJECTS, TOPICS
 from .tasks_corpus import Document
 
@@ -41,6 +56,7 @@ SHARES: dict[str, float] = {
     "excuse": 1,
     "clauses": 1,
     "pairs": 1,
+    "number": 2,
 }
 #: Kinds of entries that are about another kind's question.
 ABOUT = {"clauses": "mood", "pairs": "same"}
@@ -176,6 +192,16 @@ def _verbs(draw: Draw, verbs: list[Verb], progressive: bool) -> tuple[tuple[str,
 
 
 def _same(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """Two pieces of questions, or two lists of words of questions, that mean the same or not."""
+    return _pieces(draw) if draw.chance(0.5) else _lists(draw)
+
+
+def _pairs(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """The same with more lists."""
+    return _pieces(draw) if draw.chance(0.25) else _lists(draw)
+
+
+def _pieces(draw: Draw) -> tuple[tuple[str, ...], str]:
     """Two pieces of questions that mean the same or not."""
     same = draw.chance(0.5)
     kind = draw.choice(("verb", "thing", "detail", "intent"))
@@ -198,10 +224,8 @@ def _same(draw: Draw) -> tuple[tuple[str, ...], str]:
     return tuple(pieces), "same" if same else "different"
 
 
-def _pairs(draw: Draw) -> tuple[tuple[str, ...], str]:
-    """One to four words of questions, twice, in the same or another order, often one of them replaced; or pieces of questions."""
-    if draw.chance(0.25):
-        return _same(draw)
+def _lists(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """One to four words of questions, twice, in the same or another order, often one of them replaced."""
     count = 1 + draw.below(4)
     new, *first = draw.shuffled(_question_words())[: count + 1]
     second = draw.shuffled(first) if draw.chance(0.5) else list(first)
@@ -221,23 +245,73 @@ def _question_words() -> tuple[str, ...]:
 
 
 def _grammar(draw: Draw) -> tuple[tuple[str, ...], str]:
-    """A noun with its verb, determiner or reflexive."""
-    right, plural = draw.chance(0.5), draw.below(2)
-    kind = draw.choice(("be", "determiner", "reflexive"))
-    if kind == "be":
-        noun, verb = (
-            draw.choice(NOUNS.all + THINGS.all).split("/")[plural],
-            draw.choice(COPULAS.all).split("/"),
-        )
-        text = f"the {noun} {verb[plural if right else 1 - plural]} {draw.choice(STATES.all)}"
-    elif kind == "determiner":
-        thing, word = draw.choice(THINGS.all).split("/")[plural], draw.choice(DETERMINERS.all).split("/")
-        text = f"{word[plural if right else 1 - plural]} {thing}"
-    else:
-        noun, self_word = draw.choice(SELVES.all).split("/")
-        other = {"himself": "herself", "herself": "himself"}[self_word]
-        text = f"the {noun} {self_word if right else other}"
+    """A few words that fit together or not: a noun with its verb, determiner or reflexive, a verb with its helper, pronoun or time."""
+    right = draw.chance(0.5)
+    kind = draw.choice(("number", "number", "number", "reflexive", "auxiliary", "case", "tense"))
+    text = {
+        "number": _agreement,
+        "reflexive": _reflexive,
+        "auxiliary": _auxiliary,
+        "case": _case,
+        "tense": _tense,
+    }[kind](draw, right)
     return (text,), "right" if right else "wrong"
+
+
+def _agreement(draw: Draw, right: bool) -> str:
+    plural = draw.below(2)
+    fits = plural if right else 1 - plural
+    if draw.chance(0.3):
+        return f"{draw.choice(DETERMINERS.all).split('/')[fits]} {draw.choice(THINGS.all).split('/')[plural]}"
+    noun = draw.choice(NOUNS.all + THINGS.all).split("/")[plural]
+    if draw.chance(0.5):
+        return f"{noun} {draw.choice(COPULAS.all).split('/')[fits]}"
+    return f"{noun} {draw.choice(INTRANSITIVE.all).split('/')[1 - fits]}"
+
+
+def _reflexive(draw: Draw, right: bool) -> str:
+    noun, fitting = draw.choice(SELVES.all).split("/")
+    other = {"himself": "herself", "herself": "himself"}[fitting]
+    return f"{noun} {fitting if right else other}"
+
+
+def _auxiliary(draw: Draw, right: bool) -> str:
+    base, past = draw.choice(TRANSITIVE.all).split("/")
+    return f"{draw.choice(HELPERS.all)} {base if right else past}"
+
+
+def _case(draw: Draw, right: bool) -> str:
+    nominative, accusative = draw.choice(CASE.all).split("/")
+    verb = draw.choice(CASE_VERBS.all)
+    if draw.chance(0.5):
+        return f"{nominative if right else accusative} {verb}"
+    return f"{verb} {accusative if right else nominative}"
+
+
+def _tense(draw: Draw, right: bool) -> str:
+    base, _, past = draw.choice(INTRANSITIVE.all).split("/")
+    is_past = draw.chance(0.5)
+    time = draw.choice((PAST_TIMES if is_past else FUTURE_TIMES).all)
+    when = time.format(day=draw.choice(DAYS.seen), season=draw.choice(SEASONS.seen))
+    return f"{when} {past if is_past == right else f'{FUTURE} {base}'}"
+
+
+def _number(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """One to three words that go with one or with many, or with a man or a woman."""
+    if draw.chance(0.25):
+        answer = draw.choice(("he", "she"))
+        fitting = {"he": "himself", "she": "herself"}[answer]
+        words = [word for pair in SELVES.all if pair.endswith(f"/{fitting}") for word in pair.split("/")]
+    else:
+        plural = draw.below(2)
+        answer = ("one", "many")[plural]
+        words = [
+            pair.split("/")[plural]
+            for pair in draw.choice((NOUNS.all + THINGS.all, COPULAS.all, DETERMINERS.all))
+        ]
+        if draw.chance(0.3):
+            words = [verb.split("/")[1 - plural] for verb in INTRANSITIVE.all]
+    return (" ".join(draw.choice(words) for _ in range(1 + draw.below(3))),), answer
 
 
 def _excuse(draw: Draw) -> tuple[tuple[str, ...], str]:
@@ -255,6 +329,7 @@ _RULES: dict[str, Callable[[Draw], tuple[tuple[str, ...], str]]] = {
     "truth": _truth,
     "same": _same,
     "grammar": _grammar,
+    "number": _number,
     "excuse": _excuse,
     "clauses": _clauses,
     "pairs": _pairs,

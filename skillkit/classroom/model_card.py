@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from skillkit.classroom.corpus import (
-    CHANGED_WORDS,
-    FOCUS_FROM,
     GLOSSARY,
     HIDDEN,
+    LATER,
     QUESTION_WORDS,
+    STAGES,
     TYPO,
     UNASKED,
     UNASKED_LATER,
@@ -41,13 +41,13 @@ no line twice on purpose. No text or pair that could be in the test split of a b
 - A line is {slot}; the target is the answer to a question about the text. The prefix
   has 1 to 18 words, 1 to about half of them question words (two synonyms for each of {questions} questions), the others idle words.
   The questions are the label questions of the bundled tasks and some of the factors behind the labels. {unasked:.0%} of
-  the lines, {unasked_later:.0%} from step {focus_first:,}, ask nothing; their target is every label word alike.
+  the lines, {unasked_later:.0%} from step {later:,}, ask nothing; their target is every label word alike.
 - At least {glossary:.0%} of the texts are glossary entries (`corpus_glossary.py`): a few words, or two phrases, with the same
   questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
-  texts; from step {focus_first:,} to {focus_last:,} most lines are about one question or a few at a time:
+  texts. In its stages most lines are about one question or a few at a time:
   {focus}.
-  There, "clauses" is the mood of judgements that are negated or set aside; "changed" asks which word of a pair is new (by
-  the words {changed}, in practice only), and "pairs" that or whether the two mean the same.
+  There, "number" asks what a word goes with (one, many, he or she), "changed" which word of a pair is new, and "pairs" that or whether the
+  two mean the same; "clauses" is the mood of judgements that are negated or set aside. No task has the first three questions.
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 
@@ -55,11 +55,10 @@ No target stands at a prefix position: what a neuron tells about the label above
 
 ## Recipe
 
-AdamW in {count} rounds; in each the learning rate rises for {warm_up} steps, then falls linearly to a twentieth. A round that starts
-afresh takes up the weights rounded to half precision, as if they had been stored, with a new optimiser.
+AdamW in {count} rounds; in each the learning rate rises for {warm_up} steps, then falls linearly to a twentieth.
 
-| round | from step | learning rate | of word vectors | afresh |
-|---:|---:|---:|---:|---|
+| round | from step | learning rate | of word vectors |
+|---:|---:|---:|---:|
 {rounds}
 
 Batches of {batch} lines; no dropout; a hidden word counts {text_weight} of an answer; {doubt:.0%} of an answer's target is spread over
@@ -106,14 +105,8 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         unasked_later=UNASKED_LATER,
         floor=_least_loss(UNASKED, recipe["answer_doubt"]),
         floor_later=_least_loss(UNASKED_LATER, recipe["answer_doubt"]),
-        focus_first=min(FOCUS_FROM),
-        focus_last=max(FOCUS_FROM),
-        focus=", ".join(
-            f"{' and '.join(questions)} from {start:,}"
-            for start, questions in FOCUS_FROM.items()
-            if questions
-        ),
-        changed=" and ".join(f'"{word}"' for word in CHANGED_WORDS),
+        later=LATER,
+        focus="; ".join(f"{', '.join(stage.focus) or 'all alike'} from {stage.start:,}" for stage in STAGES),
         typo=TYPO,
         questions=len(QUESTION_WORDS),
         warm_up=recipe["warm_up"],
@@ -133,7 +126,7 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
 def _round(number: int, values: dict[str, Any]) -> str:
     """A row of the card's table."""
     words = values["learning_rate"] * values["word_rate"]
-    return f"| {number} | {values['start']:,} | {values['learning_rate']:g} | {words:g} | {'yes' if values['fresh'] else 'no'} |"
+    return f"| {number} | {values['start']:,} | {values['learning_rate']:g} | {words:g} |"
 
 
 def _least_loss(unasked: float, doubt: float) -> float:
@@ -149,7 +142,8 @@ _SAME_TOKENS = "Queries and keys start with the same weights, so that a word loo
 _START = {
     "mini-roberta": f"Initial weights have a standard deviation of 0.08, a fifth of that at each layer's two outputs; position "
     f"vectors start as sines and cosines. {_SAME_TOKENS}",
-    "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS}",
+    "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS} "
+    "Half of the encoder's heads start with a bias against looking at the word itself.",
 }
 _RESTORE = {
     "mini-roberta": "masked",

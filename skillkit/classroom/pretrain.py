@@ -39,13 +39,11 @@ class Round:
     """A stretch of pretraining, from the step `start` to the next round's, over which the learning rate rises once and falls.
 
     Word vectors learn `word_rate` times as fast as the rest: T5's start with a standard deviation of 1 and hardly move otherwise.
-    A `fresh` round starts as if from stored weights: they are rounded to half precision, and the optimiser knows nothing.
     """
 
     start: int
     learning_rate: float
     word_rate: float = 1.0
-    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,10 @@ class Recipe:
 
 RECIPES = {
     "mini-roberta": Recipe(
-        "mini-roberta",
-        68_000,
-        (Round(0, 1e-3), Round(14_000, 1e-3), Round(32_000, 1e-3, fresh=True)),
+        "mini-roberta", 60_000, (Round(0, 1e-3), Round(20_000, 1e-3), Round(40_000, 1e-3))
     ),
     "mini-t5": Recipe(
-        "mini-t5",
-        68_000,
-        (Round(0, 1e-3, 5.0), Round(14_000, 1e-3, 5.0), Round(32_000, 8e-4, 2.0, fresh=True)),
+        "mini-t5", 60_000, (Round(0, 1e-3, 5.0), Round(20_000, 1e-3, 5.0), Round(40_000, 8e-4, 2.0))
     ),
 }
 
@@ -102,9 +96,6 @@ class Run:
         """Do one step, and add a row to the loss curve when one is due."""
         recipe = self.recipe
         current, share = _schedule(self.step, recipe)
-        if current.fresh and self.step == current.start:
-            self.model.half().float()
-            self.optimizer = self._new_optimizer()
         rate = current.learning_rate * share
         for group, faster in zip(self.optimizer.param_groups, (current.word_rate, 1.0), strict=True):
             group["lr"] = rate * faster
