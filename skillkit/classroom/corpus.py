@@ -53,6 +53,7 @@ QUESTION_WORDS: dict[str, tuple[str, ...]] = {
     "grammar": ("grammar", "syntax"),
     "phenomenon": ("phenomenon", "construction"),
     "number": ("number", "count"),
+    "gender": ("gender", "sex"),
     "changed": ("odd", "new"),
     "excuse": ("excuse", "justified"),
     "reason": ("reason", "grounds"),
@@ -62,16 +63,11 @@ QUESTION_WORDS: dict[str, tuple[str, ...]] = {
 LABEL_QUESTIONS = ("mood", "topic", "truth", "entailed", "same", "grammar", "excuse")
 """The questions whose answers are the tasks' label words."""
 OPENED_AT = {
-    "mood": 0,
-    "number": 0,
-    "same": 6_000,
-    "grammar": 6_000,
-    "topic": 6_300,
-    "truth": 6_500,
-    "excuse": 9_000,
+    **{"mood": 0, "number": 0, "gender": 0, "same": 7_000, "grammar": 7_000},
+    **{"topic": 7_300, "truth": 7_500, "excuse": 10_000},
 }
 """Step from which a question is asked outside the practice of a stage ("entailed" with "truth")."""
-TEXTS_FROM = 6_300
+TEXTS_FROM = 7_300
 """Step from which texts get longer than a few words."""
 
 
@@ -81,7 +77,8 @@ class Stage:
 
     A share `focused` of the lines is about the questions in `focus`, if there are any, and of these a share `entries` are glossary
     entries. "clauses" is the mood once more, with practice in what negation and contrast do to it. "changed" asks which word of a
-    pair is new, "pairs" asks that, or whether one is. "number" asks what a word goes with: one, many, he or she.
+    pair is new, "pairs" asks that, or whether one is. "number" asks whether a word goes with one or many,
+    "gender" whether it means a man or a woman.
     """
 
     start: int
@@ -91,10 +88,11 @@ class Stage:
 
 
 STAGES = (
-    Stage(0, ("number",), 0.8, 1.0),
-    Stage(1_000, ("changed",), 0.8, 1.0),
-    Stage(2_800, ("pairs", "grammar"), 0.8, 1.0),
-    Stage(6_000),
+    Stage(0, ("number", "gender"), 0.9, 1.0),
+    Stage(1_000, ("changed",), 0.9, 1.0),
+    Stage(3_500, ("pairs",), 0.9, 1.0),
+    Stage(5_000, ("pairs", "grammar"), 0.9, 1.0),
+    Stage(7_000),
     Stage(20_000, ("topic",)),
     Stage(21_000, ("mood",)),
     Stage(24_500, ("truth",)),

@@ -57,6 +57,7 @@ SHARES: dict[str, float] = {
     "clauses": 1,
     "pairs": 1,
     "number": 2,
+    "gender": 1,
 }
 #: Kinds of entries that are about another kind's question.
 ABOUT = {"clauses": "mood", "pairs": "same"}
@@ -297,21 +298,25 @@ def _tense(draw: Draw, right: bool) -> str:
 
 
 def _number(draw: Draw) -> tuple[tuple[str, ...], str]:
-    """One to three words that go with one or with many, or with a man or a woman."""
-    if draw.chance(0.25):
-        answer = draw.choice(("he", "she"))
-        fitting = {"he": "himself", "she": "herself"}[answer]
-        words = [word for pair in SELVES.all if pair.endswith(f"/{fitting}") for word in pair.split("/")]
+    """One to three words that go with one, or with many."""
+    plural = draw.below(2)
+    if draw.chance(0.3):
+        words = [verb.split("/")[1 - plural] for verb in INTRANSITIVE.all]
     else:
-        plural = draw.below(2)
-        answer = ("one", "many")[plural]
-        words = [
-            pair.split("/")[plural]
-            for pair in draw.choice((NOUNS.all + THINGS.all, COPULAS.all, DETERMINERS.all))
-        ]
-        if draw.chance(0.3):
-            words = [verb.split("/")[1 - plural] for verb in INTRANSITIVE.all]
-    return (" ".join(draw.choice(words) for _ in range(1 + draw.below(3))),), answer
+        pairs = draw.choice((NOUNS.all + THINGS.all, COPULAS.all, DETERMINERS.all))
+        words = [pair.split("/")[plural] for pair in pairs]
+    return (_few(draw, words),), ("one", "many")[plural]
+
+
+def _gender(draw: Draw) -> tuple[tuple[str, ...], str]:
+    """One to three words that mean a man, or a woman."""
+    reflexive, answer = draw.choice((("himself", "he"), ("herself", "she")))
+    nouns = [pair.split("/")[0] for pair in SELVES.all if pair.endswith(f"/{reflexive}")]
+    return (_few(draw, [*nouns, reflexive]),), answer
+
+
+def _few(draw: Draw, words: Sequence[str]) -> str:
+    return " ".join(draw.choice(words) for _ in range(1 + draw.below(3)))
 
 
 def _excuse(draw: Draw) -> tuple[tuple[str, ...], str]:
@@ -330,6 +335,7 @@ _RULES: dict[str, Callable[[Draw], tuple[tuple[str, ...], str]]] = {
     "same": _same,
     "grammar": _grammar,
     "number": _number,
+    "gender": _gender,
     "excuse": _excuse,
     "clauses": _clauses,
     "pairs": _pairs,

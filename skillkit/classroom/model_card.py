@@ -46,8 +46,9 @@ no line twice on purpose. No text or pair that could be in the test split of a b
   questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
   texts. In its stages most lines are about one question or a few at a time:
   {focus}.
-  There, "number" asks what a word goes with (one, many, he or she), "changed" which word of a pair is new, and "pairs" that or whether the
-  two mean the same; "clauses" is the mood of judgements that are negated or set aside. No task has the first three questions.
+  There, "number" asks whether a word goes with one or many, "gender" whether it means a man or a woman, "changed" which word of a
+  pair is new, and "pairs" that or whether the two mean the same; "clauses" is the mood of judgements that are negated or set aside.
+  No task asks the first three.
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 

@@ -128,23 +128,6 @@ def test_an_interrupted_run_ends_with_the_same_weights(name, tmp_path):
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == 5
 
 
-def test_a_fresh_round_starts_as_if_from_stored_weights():
-    """Continuing by hand, from rounded weights with a new optimiser, gives the same weights."""
-    rounds = (Round(0, 1e-3), Round(2, 5e-4, word_rate=2.0, fresh=True))
-    recipe = Recipe("mini-t5", steps=3, rounds=rounds, batch_size=4, warm_up=1)
-    run = Run(recipe)
-    for _ in range(2):
-        run.train_step()
-    again = Run(recipe)
-    again.model.load_state_dict({key: value.half() for key, value in run.model.state_dict().items()})
-    again.step = 2
-    run.train_step()
-    again.train_step()
-    assert run.curve[-1]["answer_loss"] == again.curve[-1]["answer_loss"]
-    for key, value in run.model.state_dict().items():
-        assert torch.equal(again.model.state_dict()[key], value), key
-
-
 def test_the_learning_rate_rises_and_falls_once_in_each_round():
     rounds = (Round(0, 1e-3), Round(10, 5e-4), Round(100, 1.0))
     run = Run(Recipe("mini-t5", steps=20, rounds=rounds, batch_size=2, warm_up=2))

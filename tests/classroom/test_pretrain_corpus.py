@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from skillkit.classroom.corpus import (
-    CHANGED_WORDS,
     FILLER_WORDS,
     IGNORED,
     LABEL_QUESTIONS,
     QUESTION_WORDS,
+    STAGES,
     Batches,
     draw_lines,
     label_words,
@@ -21,6 +21,8 @@ from skillkit.classroom.corpus import (
 )
 from skillkit.classroom.corpus_glossary import draw_entry
 from skillkit.classroom.grammar import Draw
+from skillkit.classroom.lexicon_sentences import NOUNS
+from skillkit.classroom.pretrain import RECIPES
 from skillkit.classroom.tasks import TASKS
 from skillkit.classroom.tasks_vocabulary import vocabulary
 from skillkit.classroom.tokenizer import PUNCTUATION, SENTINELS, build_tokenizer
@@ -112,30 +114,47 @@ def test_prefixes_ask_what_is_answered(lines):
     assert kinds["label"] / kinds["asked"] > 0.7
 
 
+def asking(lines, question):
+    return [line for line in lines if set(line.prefix) & set(QUESTION_WORDS[question]) and line.answer]
+
+
 def test_the_curriculum_goes_from_words_to_texts_and_from_question_to_question():
-    early, late = (draw_lines(np.random.default_rng(1), 400, lesson(step)) for step in (0, 31_000))
-    assert {word for line in early for word in line.prefix} & set(QUESTION_WORDS["mood"])
-    assert not {word for line in early for word in line.prefix} & set(QUESTION_WORDS["truth"])
+    early, late = (draw_lines(np.random.default_rng(1), 400, lesson(step)) for step in (7_000, 39_500))
+    assert asking(early, "mood") and not asking(early, "truth")
+    assert asking(late, "truth")
     assert max(len(line.first.split()) for line in early) <= 7 < max(len(line.first.split()) for line in late)
-    focused = draw_lines(np.random.default_rng(1), 400, lesson(16_000))
-    asked = [set(line.prefix) & set(QUESTION_WORDS["mood"]) for line in focused]
-    assert lesson(16_000).focus == ("mood",)
-    assert sum(map(bool, asked)) / len(focused) > 0.45
+
+
+@pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if stage.focus], ids=lambda stage: str(stage.start)
+)
+def test_most_lines_of_a_stage_are_about_what_it_practises(stage):
+    lines = draw_lines(np.random.default_rng(1), 400, lesson(stage.start))
+    asked = {"pairs": ("same", "changed"), "clauses": ("mood",), "truth": ("truth", "entailed")}
+    about = {line for name in stage.focus for q in asked.get(name, (name,)) for line in asking(lines, q)}
+    assert len(about) / len(lines) > 0.75 * stage.focused
+    whole = max(len(line.first.split()) for line in lines) > 9
+    assert whole == (stage.entries < 1)
+
+
+def test_stages_follow_each_other_and_end_with_all_questions():
+    starts = [stage.start for stage in STAGES]
+    assert starts == sorted(set(starts)) and starts[0] == 0
+    assert not STAGES[-1].focus
+    assert starts[-1] < min(recipe.steps for recipe in RECIPES.values())
 
 
 def test_practice_names_the_new_word_of_a_pair_and_then_asks_whether_there_is_one():
-    lines = draw_lines(np.random.default_rng(2), 600, lesson(33_000))
-    named = [line for line in lines if set(line.prefix) <= {*FILLER_WORDS, *CHANGED_WORDS} and line.answer]
-    assert len(named) > 200
+    named = asking(draw_lines(np.random.default_rng(2), 600, lesson(2_000)), "changed")
+    assert len(named) > 350
     assert not any(line.answer in line.first.split() for line in named)
     present = [line.answer in re.findall("[a-z]+", line.second) for line in named]
     assert sum(present) / len(present) > 0.9  # in the others, the word has a typo
-    later = draw_lines(np.random.default_rng(2), 600, lesson(40_000))
-    whether = [line for line in later if set(line.prefix) & set(QUESTION_WORDS["same"]) and line.answer]
-    which = [line for line in later if set(line.prefix) <= {*FILLER_WORDS, *CHANGED_WORDS} and line.answer]
-    for lines in (whether, which):
-        assert len(lines) > 120
-        assert 0.35 < sum(line.answer == "same" for line in lines) / len(lines) < 0.65
+    for step in (4_000, 33_000):
+        later = draw_lines(np.random.default_rng(2), 1000, lesson(step))
+        for lines in (asking(later, "same"), asking(later, "changed")):
+            assert len(lines) > 120
+            assert 0.3 < sum(line.answer == "same" for line in lines) / len(lines) < 0.7
 
 
 def test_two_lists_mean_the_same_if_they_have_the_same_words():
@@ -190,7 +209,36 @@ def test_glossary_entries_agree_with_the_grammar():
         moods.get(word, moods[" ".join(words)]) == moods[" ".join(words)] for words in lists for word in words
     )
     same = {entry.texts: entry.answers["same"] for entry in entries if "same" in entry.answers}
-    assert same[("fix", "repair")] == "same"
+    assert all(answer == "same" for (first, second), answer in same.items() if first == second)
+    draw = Draw("synonyms test")
+    synonyms = {
+        entry.texts: entry.answers["same"] for entry in (draw_entry(draw, ("same",)) for _ in range(4000))
+    }
+    assert synonyms[("fix", "repair")] == "same"
+
+
+def test_words_that_fit_together_have_one_number():
+    draw = Draw("number test")
+    entries = [draw_entry(draw, ("number", "gender", "grammar")) for _ in range(20_000)]
+    numbers = {entry.texts[0]: entry.answers["number"] for entry in entries if "number" in entry.answers}
+    for pair in NOUNS.all:
+        assert [numbers[noun] for noun in pair.split("/")] == ["one", "many"]
+    genders = {entry.texts[0]: entry.answers["gender"] for entry in entries if "gender" in entry.answers}
+    assert genders["himself"] == genders["king"] == "he" and genders["queen"] == "she"
+    right = {
+        entry.texts[0]: entry.answers["grammar"] == "right" for entry in entries if "grammar" in entry.answers
+    }
+    known = [
+        (right[text], numbers[noun] == numbers[verb])
+        for text in right
+        for noun, verb in [(text.split()[0], text.split()[-1])]
+        if len(text.split()) == 2 and noun in numbers and verb in numbers
+    ]
+    assert len(known) > 100
+    assert all(fit == alike for fit, alike in known)
+    assert right["did not like"] and not right["did not liked"]
+    assert right["saw him"] and not right["saw he"] and right["he saw"] and not right["him saw"]
+    assert right["very soon will sing"] and not right["very soon sang"]
 
 
 def test_clauses_are_judged_by_what_is_not_set_aside():
