@@ -88,9 +88,9 @@ class Stage:
 
 
 STAGES = (
-    Stage(0, ("number", "gender"), 0.9, 1.0),
-    Stage(1_000, ("changed",), 0.9, 1.0),
-    Stage(3_500, ("pairs",), 0.9, 1.0),
+    Stage(0, ("changed",), 1.0, 1.0),
+    Stage(2_000, ("pairs",), 1.0, 1.0),
+    Stage(4_000, ("pairs", "number", "gender"), 0.9, 1.0),
     Stage(5_000, ("pairs", "grammar"), 0.9, 1.0),
     Stage(7_000),
     Stage(20_000, ("topic",)),

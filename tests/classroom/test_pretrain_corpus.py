@@ -145,12 +145,12 @@ def test_stages_follow_each_other_and_end_with_all_questions():
 
 
 def test_practice_names_the_new_word_of_a_pair_and_then_asks_whether_there_is_one():
-    named = asking(draw_lines(np.random.default_rng(2), 600, lesson(2_000)), "changed")
+    named = asking(draw_lines(np.random.default_rng(2), 600, lesson(1_000)), "changed")
     assert len(named) > 350
     assert not any(line.answer in line.first.split() for line in named)
     present = [line.answer in re.findall("[a-z]+", line.second) for line in named]
     assert sum(present) / len(present) > 0.9  # in the others, the word has a typo
-    for step in (4_000, 33_000):
+    for step in (3_000, 33_000):
         later = draw_lines(np.random.default_rng(2), 1000, lesson(step))
         for lines in (asking(later, "same"), asking(later, "changed")):
             assert len(lines) > 120
