@@ -23,6 +23,13 @@ def test_help_needs_neither_torch_nor_pandas():
     assert all(word in done.stdout for word in ("run", "page", "book", "status", "check", "released"))
 
 
+def test_the_package_can_be_run_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "skillkit", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: skillkit ")
+
+
 def test_planning_a_study_needs_no_torch(project):
     code = "import sys\nfrom skillkit.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
