@@ -1,5 +1,4 @@
-"""A whole study side by side, from the tables of its pages: the main quantities, and how often each claim
-held.
+"""A whole study side by side, from the tables of its pages: the main quantities, and how often each claim held.
 
 No torch here: nothing is computed from a model.
 """
@@ -28,9 +27,9 @@ QUANTITIES: tuple[tuple[str, str, Mapping[str, object], float | None], ...] = (
 def collect_tables(
     root: str | Path, study: str, models: Sequence[str], tasks: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
-    """The tables of a study's pages for each model and task, by page. Pages that nobody ran are left out
-    (a study need
-    not have adversarial tasks).
+    """The tables of a study's pages for each model and task, by page.
+
+    Pages that nobody ran are left out (a study need not have adversarial tasks).
 
     Raises:
         SkillkitError: no page was run at all.
@@ -70,10 +69,26 @@ def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: S
     )
 
 
-def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """In how many cells each claim held: columns page, claim, source, model, held, undecided, did not
-    hold, cells.
+def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The best neuron's accuracy beside that of the prompted model, for the cells that have both.
+
+    Columns: model, task, neuron, prompt (shares of test examples). Only tasks with two classes: for others the neuron answers a
+    two-class question (`subtask` is not the task), which is easier than the model's.
     """
+    columns = ["model", "task", "value"]
+    neurons = tables.get(PAGES[1], pd.DataFrame(columns=[*columns, "metric", "subtask"]))
+    neurons = neurons[(neurons["metric"] == "best_neuron_accuracy") & (neurons["subtask"] == neurons["task"])]
+    prompts = tables.get(PAGES[0], pd.DataFrame(columns=[*columns, "metric", "prompt"]))
+    prompts = prompts[(prompts["metric"] == "accuracy_mean") & (prompts["prompt"] == "tuned")]
+    return (
+        neurons[columns]
+        .rename(columns={"value": "neuron"})
+        .merge(prompts[columns].rename(columns={"value": "prompt"}), on=["model", "task"])
+    )
+
+
+def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many cells each claim held: columns page, claim, source, model, held, undecided, did not hold, cells."""
     parts = [rows[rows["metric"] == "claim"].assign(page=page) for page, rows in tables.items()]
     claims = pd.concat([part for part in parts if len(part)], ignore_index=True)
     keys = ["page", "claim", "source", "model"]

@@ -56,24 +56,25 @@ def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
     """One row per model, task and seed: robustness, overlap, overlap_kept, and n (texts answered rightly before the attack).
 
     ``table`` holds the pages on adversarial text of all cells. Left out are cells whose prompts are not better than chance on the
-    clean originals: where nothing is answered, nothing can be robust.
+    clean originals, by the higher reading of chance: where nothing is answered, or always the same, nothing can be robust.
     """
     keys = ["model", "task", "seed"]
     wanted = table[table["metric"].isin([ROBUSTNESS, *MEASURES])]
     if wanted.empty:
         return pd.DataFrame(columns=[*keys, ROBUSTNESS, *MEASURES, "n"])
     points = wanted.pivot(index=keys, columns="metric", values="value")
+    points = points.reindex(columns=[ROBUSTNESS, *MEASURES])
     points["n"] = wanted[wanted["metric"] == ROBUSTNESS].set_index(keys)["n"]
     points = points.reset_index().dropna(subset=[ROBUSTNESS, *MEASURES])
     clean = table[(table["metric"] == "clean_accuracy") & (table["attack"] == "all")]
-    chance = table[table["metric"] == "against_chance"].groupby(["model", "task"])["chance"].min()
+    chance = table[table["metric"] == "against_chance"].groupby(["model", "task"])["chance"].max()
     lows = clean.set_index(["model", "task"])["low"]
     able = [
         lows.get(cell, np.nan) > chance.get(cell, np.nan)
         for cell in zip(points["model"], points["task"], strict=True)
     ]
     columns = [*keys, ROBUSTNESS, *MEASURES, "n"]
-    return points[able][columns].reset_index(drop=True).rename_axis(columns=None)
+    return points[np.array(able, dtype=bool)][columns].reset_index(drop=True).rename_axis(columns=None)
 
 
 def consistency_correlations(points: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:

@@ -109,8 +109,13 @@ def mean_correct(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
 
 
 def examples_row(correct: NDArray[np.float64], **more: Any) -> dict[str, Any]:
-    """A row from per-example values [examples]: their mean, with a bootstrap interval over examples."""
-    low, high = bootstrap(correct)
+    """A row from per-example values [examples]: their mean, with a bootstrap interval over examples.
+
+    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that share of as many.
+    """
+    count = len(correct)
+    constant = count > 1 and bool(np.all(correct == correct[0])) and 0 <= correct[0] <= 1
+    low, high = wilson(round(correct[0] * count), count) if constant else bootstrap(correct)
     return {
         "metric": "accuracy",
         "value": float(correct.mean()),
@@ -134,7 +139,13 @@ def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more:
             f"A paired difference needs the same examples twice; got {len(one)} and {len(other)}. "
             "Use difference_of_means."
         )
-    return {**examples_row(one - other), "metric": "difference", **more}
+    row = {**examples_row(one - other), "metric": "difference", **more}
+    if len(one) > 1 and not np.any(
+        one - other
+    ):  # as rare as Wilson's bound for no difference in so many examples, to both sides
+        bound = wilson(0, len(one))[1]
+        row |= {"low": -bound, "high": bound}
+    return row
 
 
 def difference_of_means(

@@ -20,9 +20,7 @@ from skillkit.activations import present_positions, take, watch
 from skillkit.backbones import Backbone
 from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
-from skillkit.evaluation import difference_row
 from skillkit.inputs import encode
-from skillkit.intervals import bootstrap
 from skillkit.neurons import Baseline, score_neurons
 from skillkit.prompts import SoftPrompt, layout_of, run
 from skillkit.significance import ThresholdBits
@@ -130,24 +128,41 @@ def factor_predictivity(
     rows = []
     for name, answer in questions.items():
         known = ~np.isnan(answer)
-        yes = answer[known] == 1
-        weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))
         for column, unit in enumerate(units):
-            right = bits[known, column] == yes
-            balanced = float((right * weight).mean())
-            scores = (right if balanced >= 0.5 else ~right) * weight
-            low, high = bootstrap(scores)
+            counts = _counts(answer[known] == 1, bits[known, column])
+            balanced, drawn = float(_balanced(counts)), _balanced(_resampled(counts))
+            low, high = np.nanquantile(drawn if balanced >= 0.5 else 1 - drawn, [0.025, 0.975])
             rows.append(
                 {
                     "unit": unit,
                     "factor": name,
                     "value": max(balanced, 1 - balanced),
-                    "low": low,
-                    "high": min(high, 1.0),
+                    "low": float(low),
+                    "high": float(high),
                     "n": int(known.sum()),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _counts(*binary: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many examples have each combination of yes-or-no columns [examples]: [2] * columns."""
+    codes = np.ravel_multi_index([column.astype(int) for column in binary], [2] * len(binary))
+    return np.bincount(codes, minlength=2 ** len(binary)).reshape([2] * len(binary))
+
+
+def _resampled(counts: NDArray[np.int64], resamples: int = 2000, seed: int = 0) -> NDArray[np.int64]:
+    """The counts of bootstrap resamples of the examples, [resamples, ...]: how many are yes varies, too."""
+    total = int(counts.sum())
+    drawn = np.random.default_rng(seed).multinomial(total, counts.ravel() / total, size=resamples)
+    return drawn.reshape(resamples, *counts.shape)
+
+
+def _balanced(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of the shares right among no and among yes, of counts [..., answer, bit]; NaN without one of the two."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (right / counts.sum(-1)).mean(-1)
 
 
 def nearly_the_same(one: NDArray[np.float64], other: NDArray[np.float64], share: float = 0.9) -> bool:
@@ -166,13 +181,22 @@ def agreement_margin(
     apply to, paired.
     """
     both = ~np.isnan(one) & ~np.isnan(other)
-    agreeing = []
-    for answer in (one[both], other[both]):
-        yes = answer == 1
-        right = bits[both] == yes
-        weight = np.where(yes, 0.5 / max(yes.mean(), 1e-9), 0.5 / max(1 - yes.mean(), 1e-9))
-        agreeing.append((right if (right * weight).mean() >= 0.5 else ~right) * weight)
-    return difference_row(*agreeing)
+    counts = _counts(one[both] == 1, other[both] == 1, bits[both])
+    drawn = _resampled(counts)
+    margin, margins = 0.0, np.zeros(len(drawn))
+    for axis, sign in ((1, 1), (0, -1)):  # the question that is summed over leaves the counts of the other
+        agreement = float(_balanced(counts.sum(axis)))
+        turned = sign if agreement >= 0.5 else -sign
+        margin += turned * (agreement - 0.5)
+        margins += turned * (_balanced(drawn.sum(axis + 1)) - 0.5)
+    low, high = np.nanquantile(margins, [0.025, 0.975])
+    return {
+        "metric": "difference",
+        "value": margin,
+        "n": int(both.sum()),
+        "low": float(low),
+        "high": float(high),
+    }
 
 
 SHUFFLED = "shuffled label"

@@ -60,6 +60,11 @@ class NeuronScores:
     examples: int
     positive: int
 
+    @property
+    def varying(self) -> Tensor:
+        """Which neurons do not always say the same, bool [sites, width]: the others (most often silent ones) can predict nothing."""
+        return self.deviation > 1e-6 * self.deviation.amax(1, keepdim=True)
+
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
@@ -350,8 +355,12 @@ def _accuracy(
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):
             pass
     negative = len(encoded) - int(encoded.labels.sum())
-    accuracy = ((correct + negative) / len(encoded)).float()
-    return accuracy.masked_fill(missing, torch.nan).cpu()
+    return _mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
+
+
+def _mirrored(share: Tensor) -> Tensor:
+    """Shares (float64) as float32, so that k of n is exactly as far from one half as n - k of n: rounding would break such ties."""
+    return torch.where(share >= 0.5, share.float(), 1 - (1 - share).float())
 
 
 def _as_list(baseline: Baseline | Sequence[Baseline] | None, count: int) -> list[Baseline | None]:

@@ -255,22 +255,23 @@ def calibration(examples: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
 
 def reliability(examples: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy against confidence in bins, for a reliability diagram: columns text, confidence (mean of the
-    bin), value, n, low, high.
+    """Accuracy against confidence in bins, for a reliability diagram: columns text, confidence (mean of the bin), value, n (texts),
+    low, high (over originals: several prompts and several attacks can share one).
     """
     part, rows = _paired(examples), []
+    groups, example = part["group"].to_numpy(), part["example"].reset_index(drop=True)
     for text in ("clean", "adversarial"):
         confidence, correct = (part[f"{text}_{c}"].to_numpy(dtype=float) for c in ("confidence", "correct"))
         bins = _bins(confidence)
         for bin_ in np.unique(bins):
             own = bins == bin_
-            low, high = wilson(int(correct[own].sum()), int(own.sum()))
+            low, high = outcome_interval(correct[own], groups[own])
             rows.append(
                 {
                     "text": text,
                     "confidence": confidence[own].mean(),
                     "value": correct[own].mean(),
-                    "n": int(own.sum()),
+                    "n": int(example[own].nunique()),
                     "low": low,
                     "high": high,
                 }

@@ -37,9 +37,13 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).float()
 
 
-def shared_neurons(first: Tensor, second: Tensor, confidence: float = 0.95) -> pd.DataFrame:
-    """How many neurons two masks [sites, width] share in each site, one row per site and a last one (site -1) over
-    all sites.
+def shared_neurons(
+    first: Tensor, second: Tensor, confidence: float = 0.95, *, among: Tensor | None = None
+) -> pd.DataFrame:
+    """How many neurons two masks [sites, width] share in each site, one row per site and a last one (site -1) over all sites.
+
+    ``among`` [sites, width] marks the neurons that chance can choose from (all if None). A neuron that never fires predicts nothing
+    and is in no top list, so lists of the others share more by chance than the width of the site suggests.
 
     Columns: site, first and second (neurons in each mask), shared, and as shares of the smaller mask: value,
     expected, low, high (the range that independent masks of these sizes stay in), p (probability of at least as many
@@ -49,6 +53,8 @@ def shared_neurons(first: Tensor, second: Tensor, confidence: float = 0.95) -> p
     rows, together = [], np.ones(1)
     for site in range(len(first)):
         sizes, width = (int(first[site].sum()), int(second[site].sum())), first.shape[1]
+        if among is not None:
+            width = int((among[site] | first[site] | second[site]).sum())
         pmf = stats.hypergeom.pmf(np.arange(min(sizes) + 1), width, *sizes)
         rows.append(_shared_row(site, sizes, int((first[site] & second[site]).sum()), pmf, confidence))
         together = np.convolve(together, pmf)
@@ -79,19 +85,22 @@ def _shared_row(
 
 
 def top_overlap(
-    first: Tensor, second: Tensor, fractions: Iterable[float], sites: Sequence[FFNSite] | None = None
+    first: Tensor,
+    second: Tensor,
+    fractions: Iterable[float],
+    sites: Sequence[FFNSite] | None = None,
+    *,
+    among: Tensor | None = None,
 ) -> pd.DataFrame:
-    """``shared_neurons`` of the top neurons of two rankings [sites, width], for each fraction; with a column
-    fraction.
+    """``shared_neurons`` of the top neurons of two rankings [sites, width], for each fraction; with a column fraction.
 
     Given ``sites``, the rows of single sites, with columns stack and layer (for ``charts.overlap_by_site``); else
     the row over all sites (for ``charts.overlap_curve``).
     """
     parts = []
     for fraction in fractions:
-        table = shared_neurons(skill_neurons(first, fraction), skill_neurons(second, fraction)).assign(
-            fraction=fraction
-        )
+        masks = skill_neurons(first, fraction), skill_neurons(second, fraction)
+        table = shared_neurons(*masks, among=among).assign(fraction=fraction)
         parts.append(table[table["site"] >= 0] if sites is not None else table[table["site"] < 0])
     frame = pd.concat(parts, ignore_index=True)
     if sites is None:
@@ -189,11 +198,16 @@ def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: floa
     )
 
 
-def overlap_of_tasks(masks: Mapping[str, Sequence[Tensor]]) -> pd.DataFrame:
+def overlap_of_tasks(
+    masks: Mapping[str, Sequence[Tensor]], varying: Mapping[str, Sequence[Tensor]] | None = None
+) -> pd.DataFrame:
     """How many times more neurons two tasks select in common than independent selections would.
+
+    Prompts of one seed start from the same rows, so different tasks are compared across seeds, if there are several.
 
     Args:
         masks: by task, one bool [sites, width] for each seed.
+        varying: likewise, which neurons vary at all; independent selections choose among those that vary for both tasks.
 
     Returns:
         One row per pair of tasks (both orders; a task with itself across different seeds): row, column, value
@@ -204,11 +218,13 @@ def overlap_of_tasks(masks: Mapping[str, Sequence[Tensor]]) -> pd.DataFrame:
     for first, seeds in masks.items():
         for second, others in masks.items():
             together = [
-                shared_neurons(a, b).iloc[-1]
-                for i, a in enumerate(seeds)
-                for j, b in enumerate(others)
-                if first != second or i < j
+                shared_neurons(
+                    seeds[i], others[j], among=varying[first][i] & varying[second][j] if varying else None
+                ).iloc[-1]
+                for i, j in _seed_pairs(first, second, len(seeds), len(others))
             ]
+            if together and not together[0]["first"]:
+                raise SkillkitError(f"The masks of {first!r} hold no neuron. Use a larger fraction.")
             if together:
                 share, expected, sd = (
                     float(np.mean([each[name] for each in together])) for name in ("value", "expected", "sd")
@@ -251,9 +267,9 @@ def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[
         sites: of the backbone.
 
     Returns:
-        One row per pair of tasks (both orders) and site: row, column, stack, layer, value (mean over pairs of
-        seeds), pairs. A task with itself is correlated across *different* seeds (NaN with one seed): what two
-        prompts for the same task reach is the ceiling that any pair of tasks must be compared with.
+        One row per pair of tasks (both orders) and site: row, column, stack, layer, value (mean over pairs of different seeds, or of
+        the only one), pairs. A task with itself (NaN with one seed) is what two prompts for the same task reach: the ceiling that
+        any pair of tasks must be compared with.
     """
     ranks = {
         (task, seed): _standard_ranks(scores)
@@ -263,9 +279,7 @@ def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[
     rows = []
     for first, seeds in predictivities.items():
         for second, others in predictivities.items():
-            pairs = [
-                (i, j) for i in range(len(seeds)) for j in range(len(others)) if first != second or i < j
-            ]
+            pairs = _seed_pairs(first, second, len(seeds), len(others))
             values = [(ranks[first, i] * ranks[second, j]).sum(1) for i, j in pairs]
             mean = torch.stack(values).mean(0) if values else torch.full((len(sites),), torch.nan)
             for site, value in zip(sites, mean.tolist(), strict=True):
@@ -280,6 +294,14 @@ def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _seed_pairs(first: str, second: str, seeds: int, others: int) -> list[tuple[int, int]]:
+    """Which seeds of two tasks are compared. Never the same one where there are several: its prompts start from the same rows."""
+    if first == second:
+        return [(i, j) for i in range(seeds) for j in range(i + 1, seeds)]
+    alone = min(seeds, others) == 1
+    return [(i, j) for i in range(seeds) for j in range(others) if alone or i != j]
 
 
 def by_pair(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from skillkit.tasks import Task
 POOLS = ("mean", "max")
 
 
-def text_predictivity(
+def text_accuracy(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     task_data: TaskData,
@@ -33,12 +33,10 @@ def text_predictivity(
     split: str = "validation",
     batch_size: int = 32,
 ) -> Tensor:
-    """Predictivity from activations pooled over the text tokens, [sites, width]; NaN in a T5 decoder, which has no
-    text.
+    """Each neuron's accuracy from activations pooled over the text tokens, [sites, width]; NaN in a T5 decoder, which has no text.
 
-    The definition is that of ``score_neurons`` with one position: threshold at the training mean, max(accuracy, 1 -
-    accuracy). Padding is left out; the tokenizer's own marks (``<s>``, ``</s>``) count as text, as in the released
-    code.
+    The definition is that of ``score_neurons`` with one position: the label is 1 where the activation is above the training mean.
+    Padding is left out; the tokenizer's own marks (``<s>``, ``</s>``) count as text, as in the released code.
 
     Raises:
         SkillkitError: unknown pool, or a task with more than two classes.
@@ -65,13 +63,7 @@ def text_predictivity(
 
     _each_pooled(backbone, prompt, train, pool, add, batch_size)
     _each_pooled(backbone, prompt, scored, pool, count, batch_size)
-    accuracy = correct / len(scored)
-    return (
-        torch.maximum(accuracy, 1 - accuracy)
-        .masked_fill(~_has_text(backbone)[:, None], torch.nan)
-        .float()
-        .cpu()
-    )
+    return (correct / len(scored)).masked_fill(~_has_text(backbone)[:, None], torch.nan).float().cpu()
 
 
 def exciting_words(

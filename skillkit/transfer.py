@@ -300,12 +300,13 @@ def speed_ups(curves: pd.DataFrame, *, tolerance: float = 0.01) -> pd.DataFrame:
     (NaN: never)
     - steps_to_convergence: the first step at which the run is within `tolerance` of its own best
     - comparable_speed_up and convergence_speed_up: the fresh run's steps divided by this run's. Steps below
-    the distance of two
-      evaluations count as that distance, so a start that is there before tuning gets a finite lower bound.
+    the first
+      evaluation after the start count as that one, so a start that is there before tuning gets a finite lower bound.
 
     One row per start and seed, fresh runs included (their ratios are 1).
     """
-    resolution = int(np.diff(np.sort(curves["step"].unique())).min())
+    steps = np.sort(curves["step"].unique())
+    resolution = int(steps[steps > 0].min())
     fresh = {seed: group for seed, group in curves[curves["start"] == FRESH].groupby("seed")}
     rows = []
     for (start, seed), run in curves.groupby(["start", "seed"], sort=False):

@@ -10,6 +10,7 @@ from skillkit.comparison import (
     PAGES,
     adversarial_slopes,
     audit_effects,
+    best_neurons,
     collect_tables,
     count_claims,
     overview,
@@ -64,6 +65,16 @@ def test_the_overview_holds_one_number_per_quantity_and_cell_in_the_study_s_orde
         table[table["quantity"] == "lost by skill neurons"]["value"].tolist() == [0.05] * 4
     )  # the curve's, not a share's
     assert table[table["quantity"] == "lost to attacks"]["value"].tolist() == [0.2]
+
+
+def test_the_best_neuron_is_compared_where_it_answers_the_model_s_question(results: Path) -> None:
+    for task, subtask, value in (("food", "food", 0.45), ("film", "film-pn", 0.99)):
+        cell = Cell("trial", "small", task, results)
+        best = row(value, metric="best_neuron_accuracy", subtask=subtask)
+        write_table(measurements(cell, [best]), cell.table(PAGES[1]))
+    both = best_neurons(collect_tables(results, "trial", MODELS, TASKS))
+    assert both.to_dict("records") == [{"model": "small", "task": "food", "neuron": 0.45, "prompt": 0.5}]
+    assert len(best_neurons({})) == 0
 
 
 def test_claims_are_counted_and_worded(results: Path) -> None:

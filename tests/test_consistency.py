@@ -59,6 +59,19 @@ def test_cells_that_are_not_better_than_chance_are_left_out() -> None:
     assert points[["task", "robustness", "overlap", "n"]].values.tolist() == [["able", 0.8, 0.6, 90]]
 
 
+def test_a_prompt_that_always_answers_the_most_frequent_label_is_left_out() -> None:
+    constant = page("m", "constant", 1.0, 0.5, low=0.53)
+    most_frequent = pd.DataFrame(
+        [{"metric": "against_chance", "chance": 0.6, "model": "m", "task": "constant"}]
+    )
+    assert consistency_points(pd.concat([constant, most_frequent])).empty
+
+
+def test_no_points_are_left_without_an_error() -> None:
+    cells = page("m", "able", 0.8, 0.6)
+    assert consistency_points(cells[cells["metric"] != "robustness"]).empty
+
+
 def test_a_study_without_twins_has_no_points() -> None:
     assert consistency_points(pd.DataFrame(columns=["metric"])).empty
     assert consistency_correlations(consistency_points(pd.DataFrame(columns=["metric"])))["n"].tolist() == [

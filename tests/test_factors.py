@@ -1,5 +1,7 @@
 """Factors: questions are asked once, activations are the recorded ones, and a planted follower is named."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,24 @@ def test_a_neuron_that_follows_the_word_agrees_less_with_the_verdict() -> None:
     verdict = np.where(negated, 1 - sign, sign)
     row = agreement_margin(sign == 0, verdict, sign)  # follows the word, the other way round
     assert row["value"] == pytest.approx(-negated.mean(), abs=0.02) and row["high"] < 0 and row["n"] == 600
+
+
+def test_intervals_of_balanced_agreement_have_the_width_of_repeated_samples() -> None:
+    """Class shares are counted anew in each resample, as in each sample: a constant neuron is at one half in all of them."""
+    rng = np.random.default_rng(2)
+
+    def sample() -> dict[str, Any]:
+        label = (rng.random(400) < 0.3).astype(float)
+        rival = np.where(rng.random(400) < 0.1, 1 - label, label)
+        follower = np.where(rng.random(400) < 0.9, label, 1 - label).astype(bool)
+        return agreement_margin(follower, label, rival)
+
+    rows = [sample() for _ in range(200)]
+    spread = 2 * 1.96 * float(np.std([row["value"] for row in rows]))
+    assert np.mean([row["high"] - row["low"] for row in rows]) == pytest.approx(spread, rel=0.25)
+    rare = (np.arange(200) < 20).astype(float)
+    table = factor_predictivity(np.stack([rare == 1, np.ones(200, bool)], 1), {"rare": rare}, ["it", "all"])
+    assert table[["value", "low", "high"]].values.tolist() == [[1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]
 
 
 def test_a_rare_question_is_no_easy_rival() -> None:

@@ -9,6 +9,7 @@ from conftest import FAMILIES, TASK, tiny_backbone, toy_data, toy_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skillkit import neurons
 from skillkit.activations import intervene, record
 from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
@@ -232,6 +233,13 @@ def test_masks_hold_the_asked_number_of_the_right_neurons(width, fraction, seed)
 
 
 def test_ties_go_to_the_lower_index():
+    for n in range(
+        2, 700, 7
+    ):  # as far from one half as its mirror, for every count: else rounding would break ties
+        right = torch.arange(n + 1, dtype=torch.float64)
+        share, mirror = neurons._mirrored(right / n), neurons._mirrored((n - right) / n)
+        assert torch.equal(predictivity(share[None, None]), predictivity(mirror[None, None]))
+        torch.testing.assert_close(share.double(), right / n, atol=1e-7, rtol=0)
     assert skill_neurons(torch.full((1, 10), 0.5), 0.3).nonzero()[:, 1].tolist() == [0, 1, 2]
 
 
@@ -241,6 +249,15 @@ def test_ties_go_to_the_lower_index():
 )
 def test_counts_are_floors_without_rounding_error(fraction, width, count):
     assert count_of(fraction, width) == count == math.floor(round(fraction * width, 6))
+
+
+@pytest.mark.parametrize("family", ["roberta", "t5"])
+def test_silent_neurons_do_not_vary(family):
+    backbone = tiny_backbone(family)
+    with torch.no_grad():
+        backbone.up(backbone.sites[0])[0].weight[3] = 0.0  # its activation depends on nothing
+    scores = score_neurons(backbone, SoftPrompt.initial(backbone, 2, 0), toy_data(20, 12))
+    assert not scores.varying[0, 3] and scores.varying[0].any()
 
 
 def test_fractions_outside_0_to_1_are_refused():

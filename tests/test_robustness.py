@@ -242,3 +242,10 @@ def test_overconfidence_under_attack_is_found():
     row = table.loc[("adversarial", "calibration_error")]
     assert row["low"] <= row["value"] <= row["high"]
     assert set(reliability(examples_of([1, 0, 1], [1, 1, 1]))["text"]) == {"clean", "adversarial"}
+
+
+def test_a_text_answered_by_several_prompts_is_one_text():
+    once = examples_of([1, 1, 0], [1, 1, 1])
+    thrice = pd.concat([once.assign(seed=seed) for seed in range(3)])
+    columns = ["value", "n", "low", "high"]
+    pd.testing.assert_frame_equal(reliability(once)[columns], reliability(thrice)[columns])

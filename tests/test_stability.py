@@ -162,7 +162,7 @@ def test_specificity_is_high_for_like_tasks_and_has_the_ceiling_on_its_diagonal(
     assert value["film", "food"] > 0.9 and abs(value["film", "news"]) < 0.35
     assert value["film", "film"] > 0.9 and value["film", "film"] < 1
     assert value["film", "news"] == pytest.approx(value["news", "film"])
-    assert table.set_index(["row", "column"]).loc[("film", "food"), "pairs"].unique() == [4]
+    assert table.set_index(["row", "column"]).loc[("film", "food"), "pairs"].unique() == [2]
     square = by_pair(table, ["news", "film", "food"])
     assert list(square.index) == list(square.columns) == ["news", "film", "food"]
     assert square.loc["film", "food"] == pytest.approx(value["film", "food"])
@@ -220,3 +220,34 @@ def test_overlap_of_independent_tasks_is_what_chance_gives():
     assert ("a", "a") in pair.index and ("b", "b") not in pair.index
     with pytest.raises(SkillkitError, match="two tasks"):
         overlap_beyond_chance(overlap_of_tasks({"a": [common, mask()]}))
+    with pytest.raises(SkillkitError, match="larger fraction"):
+        overlap_of_tasks({name: [torch.zeros(2, 60, dtype=torch.bool)] for name in "ab"})
+
+
+def test_neurons_that_never_fire_are_none_that_chance_could_choose():
+    """Two thirds of each site are silent: independent selections among the others share three times what the width suggests."""
+    rng = np.random.default_rng(1)
+    firing = (torch.arange(120) < 40).expand(2, -1)
+
+    def mask():
+        return skill_neurons(torch.where(firing, torch.from_numpy(rng.random((2, 120))), 0.0), 0.1)
+
+    covered = fooled = 0
+    for _ in range(60):
+        masks = {task: [mask()] for task in "abcde"}
+        row = overlap_beyond_chance(overlap_of_tasks(masks, {task: [firing] for task in masks}))
+        covered += row["low"] <= 0 <= row["high"]
+        fooled += overlap_beyond_chance(overlap_of_tasks(masks))["low"] > 0
+    assert covered >= 51 and fooled == 60
+    scores = torch.from_numpy(rng.random((2, 120)))
+    assert top_overlap(scores, scores, [0.1], among=firing)["expected"].iloc[0] > 0.2
+
+
+def test_different_tasks_are_never_compared_by_prompts_of_one_seed():
+    """Prompts of one seed start from the same rows; what comes from there is not shared by the tasks."""
+    starts = [
+        skill_neurons(torch.rand(2, 60, generator=torch.Generator().manual_seed(seed)), 0.2)
+        for seed in (0, 1)
+    ]
+    pair = overlap_of_tasks({"a": starts, "b": starts}).set_index(["row", "column"])
+    assert pair.loc[("a", "b"), "share"] == pytest.approx(pair.loc[("a", "a"), "share"]) != 1

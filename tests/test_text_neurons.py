@@ -10,7 +10,7 @@ from skillkit.data import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.inputs import encode
 from skillkit.prompts import SoftPrompt, answer_hidden
-from skillkit.text_neurons import exciting_words, text_predictivity
+from skillkit.text_neurons import exciting_words, text_accuracy
 
 FAMILIES = ("roberta", "bert", "t5", "t5-gated", "gpt2", "llama")
 
@@ -40,10 +40,10 @@ def text_activations(backbone, prompt, dataset):
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pooled_predictivity_equals_a_loop(family, pool):
+def test_pooled_accuracy_equals_a_loop(family, pool):
     backbone, data = tiny_backbone(family), toy_data(train=9, scored=8)
     prompt = SoftPrompt.initial(backbone, 2, 0)
-    ours = text_predictivity(backbone, prompt, data, pool=pool, batch_size=4)
+    ours = text_accuracy(backbone, prompt, data, pool=pool, batch_size=4)
 
     def pooled(split, site):
         parts = [example[site] for example in text_activations(backbone, prompt, split)]
@@ -57,7 +57,7 @@ def test_pooled_predictivity_equals_a_loop(family, pool):
         accuracy = (
             ((pooled(data.validation, index) > pooled(data.train, index).mean(0)) == labels).float().mean(0)
         )
-        torch.testing.assert_close(ours[index], torch.maximum(accuracy, 1 - accuracy), atol=1e-6, rtol=0)
+        torch.testing.assert_close(ours[index], accuracy, atol=1e-6, rtol=0)
 
 
 def test_a_planted_word_detector_predicts_and_lists_its_word():
@@ -81,7 +81,7 @@ def test_a_planted_word_detector_predicts_and_lists_its_word():
         texts = [" ".join([f"word{rng.integers(10, 30)}" for _ in range(4)] + ["word7"] * y) for y in labels]
         splits[name] = Dataset.from_dict({"text": texts, "label": labels.tolist()})
     data, prompt = TaskData(TASK, splits, "the test"), SoftPrompt.initial(backbone, 2, 0)
-    assert text_predictivity(backbone, prompt, data, pool="max")[0, 5] > 0.9
+    assert text_accuracy(backbone, prompt, data, pool="max")[0, 5] > 0.9
     table = exciting_words(backbone, prompt, data.validation, TASK, [(0, 5), (1, 3)])
     assert table[table["site"] == 0]["token"].iloc[0] == "word7"
     assert table[table["site"] == 0]["count"].iloc[0] == 20
@@ -110,6 +110,6 @@ def test_what_has_no_text_is_refused():
     with pytest.raises(SkillkitError, match="sees no text"):
         exciting_words(t5, None, data.test, TASK, [(3, 0)])
     with pytest.raises(SkillkitError, match="Unknown pool"):
-        text_predictivity(t5, None, data, pool="sum")
+        text_accuracy(t5, None, data, pool="sum")
     with pytest.raises(SkillkitError, match="No token occurs 1000 times"):
         exciting_words(t5, None, data.test, TASK, [(0, 0)], at_least=1000)

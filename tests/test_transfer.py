@@ -228,6 +228,15 @@ def test_tuning_from_a_tuned_prompt_starts_where_that_prompt_is():
     assert results.loc[FRESH, "low"] < results.loc[FRESH, "value"] < results.loc[FRESH, "high"]
 
 
+def test_a_short_last_stretch_does_not_sharpen_the_resolution():
+    curves = pd.DataFrame(
+        {"start": name, "seed": 0, "step": step, "accuracy": value, "n": 100}
+        for name, values in {FRESH: [0.5, 0.6, 0.8, 0.8], "there": [0.8, 0.8, 0.8, 0.8]}.items()
+        for step, value in zip((0, 20, 40, 50), values, strict=True)
+    )
+    assert speed_ups(curves).set_index("start").loc["there", "comparable_speed_up"] == 2
+
+
 def test_speed_ups_by_hand():
     runs = {
         FRESH: [0.50, 0.60, 0.70, 0.80, 0.79],
