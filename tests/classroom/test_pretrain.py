@@ -104,13 +104,13 @@ def test_a_few_steps_follow_the_recorded_curve(name):
         assert row["answer_loss"] == pytest.approx(kept["answer_loss"], rel=0.02)
         assert row["learning_rate"] == pytest.approx(kept["learning_rate"], rel=1e-4)
     first, last = (sum(row["answer_loss"] for row in part) / 5 for part in (run.curve[:5], run.curve[-5:]))
-    assert last < first - 0.5
+    assert last < first - 0.3
     assert recorded_curve(name)[-1]["answer_loss"] < last - 0.9
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupted_run_ends_with_the_same_weights(name, tmp_path):
-    rounds = (Round(0, 1e-3), Round(2, 5e-4, word_rate=2.0, fresh=True))
+    rounds = (Round(0, 1e-3), Round(2, 5e-4, word_rate=2.0))
     recipe = Recipe(name, steps=4, rounds=rounds, batch_size=4, warm_up=1)
     whole = Run(recipe)
     for _ in range(4):
