@@ -44,15 +44,19 @@ no line twice on purpose. No text or pair that could be in the test split of a b
   the lines, {unasked_later:.0%} from step {later:,}, ask nothing; their target is every label word alike.
 - At least {glossary:.0%} of the texts are glossary entries (`corpus_glossary.py`): a few words, or two phrases, with the same
   questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
-  texts. In its stages most lines are about one question or a few at a time:
-  {focus}.
-  There, "number" asks whether a word goes with one or many, "gender" whether it means a man or a woman, "changed" which word of a
-  pair is new, and "pairs" that or whether the two mean the same; "clauses" is the mood of judgements that are negated or set aside.
-  No task asks the first three.
+  texts. In its stages (below) most lines are about one question or a few.
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 
 No target stands at a prefix position: what a neuron tells about the label above a soft prompt's rows was not planted there.
+
+| from step | practised |
+|---:|---|
+{stages}
+
+"Changed" asks which word of a pair is new, "pairs" that or whether the two mean the same, "number" whether a word goes with one or
+many, "gender" whether it means a man or a woman; "clauses" is the mood of judgements that are negated or set aside. No task asks
+for a new word, number or gender.
 
 ## Recipe
 
@@ -63,7 +67,9 @@ AdamW in {count} rounds; in each the learning rate rises for {warm_up} steps, th
 {rounds}
 
 Batches of {batch} lines; no dropout; a hidden word counts {text_weight} of an answer; {doubt:.0%} of an answer's target is spread over
-all label words. {start}
+all label words.
+
+{start}
 
 The tokenizer, the number of steps and the lines of every batch are the same for both mini models.
 
@@ -107,7 +113,9 @@ def model_card(training: dict[str, Any], curve: list[dict[str, float]]) -> str:
         floor=_least_loss(UNASKED, recipe["answer_doubt"]),
         floor_later=_least_loss(UNASKED_LATER, recipe["answer_doubt"]),
         later=LATER,
-        focus="; ".join(f"{', '.join(stage.focus) or 'all alike'} from {stage.start:,}" for stage in STAGES),
+        stages="\n".join(
+            f"| {stage.start:,} | {', '.join(stage.focus) or 'all alike'} |" for stage in STAGES
+        ),
         typo=TYPO,
         questions=len(QUESTION_WORDS),
         warm_up=recipe["warm_up"],
@@ -143,7 +151,7 @@ _SAME_TOKENS = "Queries and keys start with the same weights, so that a word loo
 _START = {
     "mini-roberta": f"Initial weights have a standard deviation of 0.08, a fifth of that at each layer's two outputs; position "
     f"vectors start as sines and cosines. {_SAME_TOKENS}",
-    "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS} "
+    "mini-t5": f"Hugging Face's T5 initialisation, but query weights of the encoder doubled. {_SAME_TOKENS}\n"
     "Half of the encoder's heads start with a bias against looking at the word itself.",
 }
 _RESTORE = {
