@@ -58,7 +58,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "study", nargs="?", default=DEFAULT_STUDY, help="a file in studies/ (default: %(default)s)"
     )
     run.add_argument(
-        "--dry-run", "-n", action="store_true", help="only list the pages that would be made, and why"
+        "--dry-run",
+        "--dryrun",  # as Snakemake has it; passed on, it would look like a run that had nothing to do
+        "-n",
+        action="store_true",
+        help="only list the pages that would be made, and why",
     )
     run.add_argument(
         "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"

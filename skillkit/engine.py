@@ -182,7 +182,8 @@ def run_study(
     with sole_run(study) as lock, warm as variables:
         status, tail = _follow(command, progress, lock, out, variables)
     progress.close()
-    _conclude(study, progress, status, tail, out)
+    missing = [path for path in targets or [page.table for page in study.pages] if not Path(path).is_file()]
+    _conclude(study, progress, status, tail, out, missing=len(missing))
     return status
 
 
@@ -323,11 +324,17 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _conclude(study: Study, progress: Progress, status: int, tail: list[str], out: TextIO) -> None:
+def _conclude(
+    study: Study, progress: Progress, status: int, tail: list[str], out: TextIO, missing: int = 0
+) -> None:
     took = spoken(time.monotonic() - progress.began)
-    if status == 0:
-        made = f"{len(progress.done)} pages made in {took}." if progress.done else "Everything is up to date."
-        out.write(f"{study.title}: {made}\n")
+    if status == 0 and progress.done:
+        out.write(f"{study.title}: {len(progress.done)} pages made in {took}.\n")
+    elif status == 0 and missing:  # Snakemake was told to do something else
+        out.write(f"{study.title}: no page was made, and {missing} are missing. Snakemake said:\n")
+        out.writelines(tail)
+    elif status == 0:
+        out.write(f"{study.title}: Everything is up to date.\n")
     elif status in (130, -signal.SIGINT) or (status and any("Terminating" in line for line in tail)):
         out.write(f"Stopped after {len(progress.done)} pages. The same command goes on from here.\n")
     elif progress.failed:

@@ -59,6 +59,13 @@ def test_bad_input_is_one_line_and_no_traceback(project, capsys, words, message)
     assert captured.err.count("\n") == 1 and not captured.out
 
 
+@pytest.mark.parametrize("word", ["--dry-run", "--dryrun", "-n"])
+def test_a_dry_run_may_be_asked_for_as_snakemake_spells_it(project, monkeypatch, capsys, word):
+    monkeypatch.setattr("skillkit.engine.plan", lambda *_, extra: [("01_prompt_tuning", f"extra {extra}")])
+    assert cli.main(["run", "tiny", word]) == 0
+    assert "extra []" in capsys.readouterr().out
+
+
 def test_unknown_options_are_refused_except_by_run(project, capsys):
     with pytest.raises(SystemExit):
         cli.main(["status", "tiny", "--fast"])

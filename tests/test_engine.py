@@ -165,6 +165,17 @@ def test_a_failure_says_what_to_read_and_what_to_type(tmp_path, monkeypatch):
     ]
 
 
+def test_up_to_date_is_only_what_lacks_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path))
+    study, said = load_study("tiny"), []
+    for missing in (0, 4):
+        out = io.StringIO()
+        engine._conclude(study, Progress(out, 1), 0, ["Nothing but a list.\n"], out, missing=missing)
+        said.append(out.getvalue())
+    assert said[0] == "Tiny study: Everything is up to date.\n"
+    assert "up to date" not in said[1] and "4 are missing" in said[1] and "Nothing but a list." in said[1]
+
+
 @pytest.mark.parametrize(
     ("on_interrupt", "status"), [("signal.SIG_DFL", -signal.SIGINT), ("signal.SIG_IGN", -signal.SIGKILL)]
 )
