@@ -182,7 +182,8 @@ def run_study(
     with sole_run(study) as lock, warm as variables:
         status, tail = _follow(command, progress, lock, out, variables)
     progress.close()
-    missing = [path for path in targets or [page.table for page in study.pages] if not Path(path).is_file()]
+    wanted = targets or [str(page.table) for page in study.pages]
+    missing = [path for path in wanted if not Path(path).is_file()]
     _conclude(study, progress, status, tail, out, missing=len(missing))
     return status
 

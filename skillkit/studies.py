@@ -15,6 +15,7 @@ the same parameter is given more than once, the more special one holds: budget <
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,9 @@ HUB_MODELS = (
 """Hub ids without an owner; others are written `owner/name`."""
 
 BUDGET = ("length", "steps", "batch_size", "learning_rate", "evaluate_every", "limit", "device")
+_COUNTS = ("length", "steps", "batch_size", "evaluate_every")
+_LIMITS = ("limit", "examples")
+_NAMED_KINDS = (*_COUNTS, *_LIMITS, "learning_rate", "device")
 _KEYS = ("title", "description", "models", "tasks", "seeds", "data", "budget", "notebooks")
 _FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
 
@@ -247,7 +251,9 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise SkillkitError(f"{path} is not valid YAML: {error}") from error
-    return replace(make_study(path.stem, content, path), project=project, results=results)
+    study = replace(make_study(path.stem, content, path), project=project, results=results)
+    _check_notebooks(study, path)
+    return study
 
 
 def study_names(project: str | Path = ".") -> list[str]:
@@ -332,13 +338,59 @@ def _check_parameters(path: Path, where: str, given: Any, allowed: Iterable[str]
             raise _in_file(
                 path, unknown("parameter", str(name), allowed or (), f"It stands under {where!r}.")
             )
-        if name in ("length", "steps", "batch_size", "evaluate_every") and (
-            type(value) is not int or value < 1
-        ):
-            raise _failure(path)(f"{where}: {name} is {value!r}; expected a whole number above 0")
-        if name == "learning_rate" and (not isinstance(value, int | float) or value <= 0):
-            hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
-            raise _failure(path)(f"{where}: learning_rate is {value!r}; expected a number above 0{hint}")
+        if fault := _fault(name, value):
+            raise _failure(path)(f"{where}: {name} is {value!r}; expected {fault}")
+
+
+def _check_notebooks(study: Study, path: Path) -> None:
+    """Raise SkillkitError unless each notebook declares what the study gives to it alone, as values of that kind."""
+    for name, own in study.notebooks.items():
+        source = study.source(NOTEBOOKS[name])
+        if not own or not source.is_file():
+            continue
+        defaults = notebook_parameters(source)
+        for key, value in own.items():
+            where = f"notebooks: {name}"
+            if (
+                key not in defaults and key not in BUDGET
+            ):  # what a budget may hold, each notebook may leave aside
+                known = [*(k for k in defaults if k not in _FROM_STUDY), "only"]
+                raise _in_file(path, unknown("parameter", str(key), known, f"It stands under {where!r}."))
+            if fault := _fault(key, value) or (key not in _NAMED_KINDS and _misfit(value, defaults[key])):
+                raise _failure(path)(f"{where}: {key} is {value!r}; expected {fault}")
+
+
+def _fault(name: str, value: Any) -> str:
+    """What a parameter that many notebooks share should be, where it is something else; else nothing."""
+    whole = type(value) is int and value > 0
+    if name in _COUNTS and not whole:
+        return "a whole number above 0"
+    if name in _LIMITS and not whole and value is not None:
+        return "a whole number above 0, or null for all"
+    if name == "learning_rate" and not (_is_number(value) and value > 0):
+        hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
+        return f"a number above 0{hint}"
+    return "a text such as cpu or auto" if name == "device" and not isinstance(value, str) else ""
+
+
+def _misfit(value: Any, default: Any) -> str:
+    """What a parameter should be, going by its default, where it is something else; else nothing. None allows any."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return "" if type(value) is int and value >= min(default, 0) else "a whole number, not below 0"
+    if isinstance(default, float):
+        return "" if _is_number(value) else "a finite number"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(default, list):
+        fits = isinstance(value, list) and not any(_misfit(each, default[0]) for each in value if default)
+        return "" if fits else f"a list such as {default}"
+    return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_model(name: str) -> str:

@@ -114,6 +114,10 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"budget": {"step": 3}}, "Unknown parameter 'step'. Did you mean 'steps'"),
         ({"budget": {"steps": 0}}, "steps is 0; expected a whole number above 0"),
         ({"budget": {"learning_rate": "1e-3"}}, "YAML reads 1e-3 as text"),
+        ({"budget": {"learning_rate": float("nan")}}, "learning_rate is nan; expected a number above 0"),
+        ({"budget": {"learning_rate": True}}, "learning_rate is True; expected a number above 0"),
+        ({"budget": {"limit": "abc"}}, "limit is 'abc'; expected a whole number above 0, or null"),
+        ({"budget": {"device": 5}}, "device is 5; expected a text"),
         ({"budget": {"model": "x"}}, "Unknown parameter 'model'"),
         ({"seeds": [0, 0]}, "names a seed twice"),
         ({"seeds": "0"}, "expected a list of whole numbers"),
@@ -128,6 +132,53 @@ def test_a_wrong_study_gives_one_clear_error_that_names_its_file(project, change
     with pytest.raises(SkillkitError, match=message) as error:
         load_study("tiny", project)
     assert "tiny.yaml" in str(error.value)
+
+
+DECLARED = """
+steps = 10
+examples = 300
+fraction = 0.1
+fractions = [0.1, 0.2]
+modes = ["zero"]
+looks = 3
+where = "all"
+projected = True
+limit = None
+twin = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"exmples": 400}, "Unknown parameter 'exmples'. Did you mean 'examples'"),
+        ({"examples": "abc"}, "examples is 'abc'; expected a whole number above 0"),
+        ({"examples": -5}, "examples is -5; expected a whole number above 0"),
+        ({"steps": 1.5}, "steps is 1.5; expected a whole number above 0"),
+        ({"limit": 0}, "limit is 0; expected a whole number above 0, or null"),
+        ({"looks": True}, "looks is True; expected a whole number"),
+        ({"looks": -1}, "looks is -1; expected a whole number, not below 0"),
+        ({"fraction": float("inf")}, "fraction is inf; expected a finite number"),
+        ({"fractions": 0.1}, "fractions is 0.1; expected a list such as"),
+        ({"fractions": ["a"]}, "expected a list such as"),
+        ({"where": 3}, "where is 3; expected a text"),
+        ({"projected": 1}, "projected is 1; expected true or false"),
+        ({"twin": float("nan")}, "twin is nan; expected a finite number"),
+    ],
+)
+def test_a_notebook_gets_only_what_it_declares(project, given, message):
+    (project / "notebooks" / "03_perturbation.ipynb").write_text(notebook("pass", parameters=DECLARED))
+    change(project, notebooks={"01_prompt_tuning": None, "03_perturbation": given})
+    with pytest.raises(SkillkitError, match=message) as error:
+        load_study("tiny", project)
+    assert "tiny.yaml: notebooks: 03" in str(error.value) or "under 'notebooks: 03" in str(error.value)
+
+
+def test_values_of_the_declared_kind_are_taken(project):
+    (project / "notebooks" / "03_perturbation.ipynb").write_text(notebook("pass", parameters=DECLARED))
+    given = {"examples": None, "fraction": 1, "fractions": [1, 0.5], "looks": 0, "limit": 5, "twin": "x"}
+    change(project, notebooks={"01_prompt_tuning": None, "03_perturbation": given})
+    assert load_study("tiny", project).notebooks["03_perturbation"] == given
 
 
 def test_an_unknown_study_names_the_nearest(project):
