@@ -24,9 +24,8 @@ import yaml
 
 from skillkit.engine import read_error, rerun_command, spoken
 from skillkit.errors import SkillkitError
-from skillkit.pages import OWN
 from skillkit.results import Cell, slug
-from skillkit.studies import Page, Study, load_study
+from skillkit.studies import OWN, Page, Study, load_study
 
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 RESULTS_PART = "Results"
@@ -44,7 +43,7 @@ def build_book(names: Sequence[str]) -> Path:
 
     Raises SkillkitError when nothing was executed yet, or when jupyter-book warns of something.
     """
-    studies = [load_book_study(name) for name in names]
+    studies = [load_study(name) for name in names]
     made = {study.name: made_pages(study) for study in studies}
     if not any(made.values()):
         first = names[0] if names else "classroom"
@@ -61,12 +60,6 @@ def shown() -> list[str]:
         return list(json.loads((OUTPUT / "studies.json").read_text()))
     except (OSError, ValueError):
         return ["classroom"]
-
-
-def load_book_study(name: str) -> Study:
-    """A study by name; `own` is the one that `skillkit page` keeps for a reader's own pages."""
-    own = Path("results") / OWN / f"{OWN}.yaml"
-    return load_study(own if name == OWN and own.is_file() else name)
 
 
 def made_pages(study: Study) -> list[Page]:

@@ -49,6 +49,9 @@ _FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "re
 BUNDLED_FOLDER = Path(__file__).parent / "classroom" / "models"
 DATA_VARIABLE = "$SKILLKIT_DATA"
 
+OWN = "own"
+"""The study of a reader's own pages: its file lies with its results."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -174,12 +177,35 @@ class Study:
             if page.notebook == notebook and (page.cell.model, page.cell.task) == (model, task):
                 return page
         wanted = " ".join(filter(None, (notebook.name, model, task)))
+        if reason := self._why_not(notebook, task):
+            raise SkillkitError(f"There is no page {wanted!r} in study {self.name!r}: {reason}")
         raise unknown(
             "page",
             wanted,
             map(str, (p for p in self.pages if p.notebook == notebook)),
             f"Study: {self.name}.",
         )
+
+    def _why_not(self, row: Notebook, task: str | None) -> str:
+        """Why a notebook is not made for a task of the study, or at all; nothing where that is not the reason."""
+        if not self._fits(row):
+            return f"{row.name} needs the papers' released prompts. Set SKILLKIT_REFERENCE to their folder."
+        if row.name in self.notebooks and row not in self.rows:
+            return f"{self.source(row)} is missing. Restore it from the repository."
+        if row not in self.rows:
+            made = ", ".join(each.name for each in self.rows)
+            return f"the study does not list {row.name}. It lists {made}."
+        if task is None or task not in self.tasks:
+            return ""
+        fit = [name for name in self._tasks(row) if _suits(row, name)]
+        if task in fit:
+            return ""
+        lack = {"twin": "tasks with an adversarial twin", "factors": "tasks with known generating factors"}
+        if not _suits(row, task):
+            where = f"{row.name} is only made for {lack[str(row.needs)]}"
+        else:
+            where = f"the study makes {row.name} for some tasks only ('only' in its file)"
+        return f"{where}. Here these fit: {', '.join(fit) or 'none'}."
 
     def check_data(self) -> None:
         """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
@@ -243,17 +269,50 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
     """
     project = Path(project)
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else project / "studies" / f"{name}.yaml"
+    if name == OWN and not path.is_file():
+        path = own_file(project, results)
+        if not path.is_file():
+            raise SkillkitError(
+                "You have no pages of your own yet. `skillkit page … -p name=value` makes them."
+            )
     if not path.is_file():
         raise unknown(
             "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
         )
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
-        raise SkillkitError(f"{path} is not valid YAML: {error}") from error
+        raise SkillkitError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise SkillkitError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    return check_study(path, content, project, results)
+
+
+def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
+    """The study that a file at `path` with this content would be. Raises SkillkitError as `load_study` does."""
     study = replace(make_study(path.stem, content, path), project=project, results=results)
     _check_notebooks(study, path)
     return study
+
+
+def own_file(project: Path, results: str = "results") -> Path:
+    """The study file that `skillkit page` writes for a reader's own pages."""
+    return project / results / OWN / f"{OWN}.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error, instead of the last one holding."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in keys:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    )
+                keys.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def study_names(project: str | Path = ".") -> list[str]:
@@ -273,6 +332,9 @@ def make_study(name: str, content: Any, path: Path) -> Study:
     missing = [key for key in ("models", "tasks", "seeds", "notebooks") if not content.get(key)]
     if missing:
         raise fail(f"{', '.join(missing)} missing or empty")
+    for key in ("title", "description", "data"):
+        if not isinstance(content.get(key), str | None):
+            raise fail(f"{key}: expected text, not {content[key]!r}; put it in quotes")
     seeds = content["seeds"]
     if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise fail(f"seeds: expected a list of whole numbers such as [0, 1], not {seeds!r}")
@@ -306,7 +368,7 @@ def _restriction(path: Path, notebook: str, given: Any, tasks: Iterable[str]) ->
     if not isinstance(given, list) or not given:
         raise _failure(path)(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}")
     for task in given:
-        if task not in tasks:
+        if not isinstance(task, str) or task not in tasks:
             raise _in_file(path, unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}."))
     return tuple(given)
 
@@ -316,6 +378,9 @@ def _named(
 ) -> dict[str, dict[str, Any]]:
     """A list of names, or a mapping from names to parameters, as a checked mapping."""
     if isinstance(given, list):
+        if wrong := next((name for name in given if isinstance(name, Mapping | list)), None):
+            hint = " To give one its own parameters, write a mapping: name: {steps: 300}, without dashes"
+            raise _failure(path)(f"{key}: expected a list of names, but {wrong!r} stands in it.{hint}")
         given = dict.fromkeys(given)
     if not isinstance(given, Mapping):
         raise _failure(path)(f"{key}: expected a list of names, not {given!r}")

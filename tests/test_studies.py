@@ -125,6 +125,10 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"notebooks": {"02_skill_neurons": {"only": ["sst"]}}}, "Unknown task 'sst'. Did you mean 'sst2'"),
         ({"notebooks": {"02_skill_neurons": {"only": "sst2"}}}, "only: expected a list of tasks"),
         ({"models": "minilm"}, "expected a list of names"),
+        ({"models": [{"mini-t5": {"learning_rate": 0.15}}]}, "write a mapping: name: {steps: 300}"),
+        ({"notebooks": {"02_skill_neurons": {"only": [["sst2"]]}}}, "Unknown task"),
+        ({"description": 5}, "description: expected text, not 5"),
+        ({"title": ["a"]}, "title: expected text"),
     ],
 )
 def test_a_wrong_study_gives_one_clear_error_that_names_its_file(project, changes, message):
@@ -187,6 +191,45 @@ def test_an_unknown_study_names_the_nearest(project):
     (project / "studies" / "tiny.yaml").write_text("models: [")
     with pytest.raises(SkillkitError, match="not valid YAML"):
         load_study("tiny", project)
+
+
+def test_a_file_that_is_not_text_or_says_things_twice_is_refused(project):
+    path = project / "studies" / "tiny.yaml"
+    good = path.read_bytes()
+    path.write_bytes(b"title: caf\xe9\n" + good)
+    with pytest.raises(SkillkitError, match=r"tiny\.yaml is not UTF-8 text"):
+        load_study("tiny", project)
+    path.write_bytes(good + b"seeds: [1]\n")
+    with pytest.raises(SkillkitError, match=r"'seeds' is given twice") as error:
+        load_study("tiny", project)
+    assert "\n" not in str(error.value)
+
+
+def test_own_pages_are_a_study_once_there_are_some(project):
+    with pytest.raises(SkillkitError, match="no pages of your own yet"):
+        load_study("own", project)
+    own = project / "results" / "own" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_bytes((project / "studies" / "tiny.yaml").read_bytes())
+    assert load_study("own", project).name == "own"
+
+
+def test_a_page_that_cannot_be_says_why(project):
+    for name in ("04_adversarial", "12_factors"):
+        source = (project / "notebooks" / "01_prompt_tuning.ipynb").read_text()
+        (project / "notebooks" / f"{name}.ipynb").write_text(source)
+    notebooks = {"01_prompt_tuning": {"only": ["imdb"]}, "04_adversarial": None, "12_factors": None}
+    change(project, notebooks=notebooks)
+    study = load_study("tiny", project)
+    for number, task, message in (
+        ("04", "imdb", "adversarial twin. Here these fit: sst2"),
+        ("12", "sst2", "known generating factors. Here these fit: none"),
+        ("01", "sst2", "'only' in its file.*fit: imdb"),
+        ("02", "sst2", "does not list 02_skill_neurons. It lists 01_prompt_tuning, 04"),
+        ("04", "sst", "Unknown page"),
+    ):
+        with pytest.raises(SkillkitError, match=message):
+            study.page(find_notebook(number), "mini-t5", task)
 
 
 def test_real_data_must_be_there(project, monkeypatch, tmp_path):
