@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import shlex
@@ -21,13 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 import psutil
+import yaml
 
 from skillkit.errors import SkillkitError
 from skillkit.execute import QUIET
-from skillkit.studies import Page, Study
+from skillkit.studies import OWN, Page, Study, read_requests
 from skillkit.warm import warm_process
 
 #: Seconds that an interrupted Snakemake has to end by itself, and then once it was told to.
@@ -274,10 +276,22 @@ def read_error(page: Page) -> dict[str, str]:
 
 
 def rerun_command(page: Page) -> str:
-    """The command that makes a page again."""
-    places = {"model": page.cell.model, "task": page.cell.task}
-    given = [f"-p {name}={shlex.quote(value)}" for name, value in places.items() if value]
-    return " ".join(["skillkit page", page.notebook.number, *given, f"--study {page.cell.study}"])
+    """The command that makes a page again; for a page of the reader's own, with the parameters that they gave."""
+    own = page.cell.study == OWN
+    request = read_requests(Path(), page.cell.root).get(str(page), {}) if own else {}
+    given = {"model": page.cell.model, "task": page.cell.task, **request.get("given", {})}
+    words = [
+        f"-p {shlex.quote(f'{name}={_as_yaml(value)}')}"
+        for name, value in given.items()
+        if value is not None or name not in ("model", "task")
+    ]
+    study = request.get("study", page.cell.study)
+    return " ".join(["skillkit page", page.notebook.number, *words, f"--study {study}"])
+
+
+def _as_yaml(value: Any) -> str:
+    """A parameter as `-p` reads it, on one line."""
+    return str(yaml.safe_dump(value, default_flow_style=True, width=math.inf)).split("\n")[0]
 
 
 def _snakemake(config: str) -> list[str]:

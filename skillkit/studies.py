@@ -15,6 +15,7 @@ the same parameter is given more than once, the more special one holds: budget <
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +28,7 @@ import yaml
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.notebooks import NOTEBOOKS, Notebook, find_notebook, notebook_parameters
-from skillkit.results import Cell, slug
+from skillkit.results import Cell, atomic_write, slug
 from skillkit.tasks import get_task
 
 BUNDLED_MODELS = ("mini-roberta", "mini-t5", "minilm")
@@ -49,6 +50,7 @@ _FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "re
 BUNDLED_FOLDER = Path(__file__).parent / "classroom" / "models"
 DATA_VARIABLE = "$SKILLKIT_DATA"
 
+_REQUESTS = "requests.json"
 OWN = "own"
 """The study of a reader's own pages: its file lies with its results."""
 
@@ -298,6 +300,21 @@ def check_study(path: Path, content: Any, project: Path, results: str = "results
 def own_file(project: Path, results: str = "results") -> Path:
     """The study file that `skillkit page` writes for a reader's own pages."""
     return project / results / OWN / f"{OWN}.yaml"
+
+
+def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
+    """What a reader asked for: for each page of their own the `study` it is based on, and the parameters `given`."""
+    try:
+        content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def note_requests(project: Path, requests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what `read_requests` reads."""
+    with atomic_write(own_file(project).with_name(_REQUESTS)) as beside:
+        beside.write_text(json.dumps(requests, indent=1, default=str) + "\n")
 
 
 class _Loader(yaml.SafeLoader):
