@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import types
@@ -48,6 +49,9 @@ def test_planning_a_study_needs_no_torch(project):
             "Unknown parameter 'step'. Did you mean 'steps'",
         ),
         (["page", "02", "-p", "model=mini-t5", "-p", "task=sst"], "Unknown task 'sst'. Did you mean 'sst2'"),
+        (["page", "02", "-p", "seeds=[0"], "-p seeds=[0: the value is not valid YAML"),
+        (["page", "02", "-p", "model=mini-t5", "-p", "task=[sst2]"], "expected one name"),
+        (["classroom", "show", "film_sentiment", "--count", "0"], "Give a number above 0"),
         (["book", "tiny"], "Run `skillkit run tiny` first"),
         (["check-book"], "Build it first"),
     ],
@@ -64,6 +68,20 @@ def test_a_dry_run_may_be_asked_for_as_snakemake_spells_it(project, monkeypatch,
     monkeypatch.setattr("skillkit.engine.plan", lambda *_, extra: [("01_prompt_tuning", f"extra {extra}")])
     assert cli.main(["run", "tiny", word]) == 0
     assert "extra []" in capsys.readouterr().out
+
+
+def test_an_error_of_the_system_is_one_line(project, monkeypatch, capsys):
+    full = OSError(errno.ENOSPC, "No space left on device", "results/own/own.yaml")
+    monkeypatch.setattr(cli, "_status", lambda args: (_ for _ in ()).throw(full))
+    assert cli.main(["status"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "own.yaml (No space left on device): check space" in said
+
+
+def test_more_examples_than_there_are_show_all(project, capsys):
+    words = ["classroom", "show", "film_sentiment", "--split", "test", "--count", "1000000"]
+    assert cli.main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 * 1000
 
 
 def test_unknown_options_are_refused_except_by_run(project, capsys):
