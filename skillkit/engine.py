@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,9 @@ from skillkit.warm import warm_process
 
 #: Seconds that an interrupted Snakemake has to end by itself, and then once it was told to.
 PATIENCE = (5.0, 20.0)
+
+#: Bytes free on the disk below which a run that failed says that the disk is full.
+LITTLE_DISK = 50 * 2**20
 
 
 @dataclass
@@ -363,6 +367,10 @@ def _conclude(
             out.writelines(f"    {label}\n" for label in progress.failed)
     else:
         out.write("Snakemake stopped before any page ran. It said:\n" + "".join(tail))
+    if status and shutil.disk_usage(".").free < LITTLE_DISK:
+        out.write(
+            "\nThe disk is full, which may be the reason. Make room, then give the same command again.\n"
+        )
     out.flush()
 
 

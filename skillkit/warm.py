@@ -232,7 +232,8 @@ def _kernel(connection_file: str) -> int:
         launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
     finally:
         if PEAK in os.environ:
-            Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+            with suppress(OSError):  # a full disk
+                Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
     return 0
 
 

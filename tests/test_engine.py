@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from project import make_project
@@ -174,6 +175,15 @@ def test_up_to_date_is_only_what_lacks_nothing(tmp_path, monkeypatch):
         said.append(out.getvalue())
     assert said[0] == "Tiny study: Everything is up to date.\n"
     assert "up to date" not in said[1] and "4 are missing" in said[1] and "Nothing but a list." in said[1]
+
+
+def test_a_run_that_fails_on_a_full_disk_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path))
+    for free, full in ((2**40, False), (2**20, True)):
+        monkeypatch.setattr(engine.shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        out = io.StringIO()
+        engine._conclude(load_study("tiny"), Progress(out, 1), 1, ["OSError\n"], out)
+        assert ("The disk is full" in out.getvalue()) == full
 
 
 @pytest.mark.parametrize(
