@@ -247,16 +247,26 @@ def sole_run(study: Study) -> Iterator[IO[str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            stop = f", or stop it: kill {holder}" if holder else ", or stop it there with Ctrl-C"
             raise SkillkitError(
-                f"Another run of study {study.name!r} is alive in this folder. "
-                "Wait for it, or stop it there with Ctrl-C."
+                f"Another run of study {study.name!r} is alive in this folder. Wait for it{stop}."
             ) from error
+        _name_holder(lock, os.getpid())
         if any((folder / "locks").glob("*")):
             alive = _other_snakemakes()
             if not alive:
                 for stale in (folder / "locks").glob("*"):
                     stale.unlink()
         yield lock
+
+
+def _name_holder(lock: IO[str], pid: int) -> None:
+    """Write into the lock file which process to end."""
+    lock.truncate(0)
+    lock.write(f"{pid}\n")
+    lock.flush()
 
 
 def report_failures(study: Study, out: TextIO = sys.stderr) -> int:
@@ -315,6 +325,7 @@ def _follow(
         env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **variables},
         pass_fds=[lock.fileno()],  # the lock lives as long as Snakemake does, even if this process is killed
     )
+    _name_holder(lock, process.pid)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
 
     def heard() -> Iterator[str]:
