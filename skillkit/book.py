@@ -57,9 +57,11 @@ def build_book(names: Sequence[str]) -> Path:
 def shown() -> list[str]:
     """The studies that the book showed when it was built last; at first the default one."""
     try:
-        return list(json.loads((OUTPUT / "studies.json").read_text()))
+        names = json.loads((OUTPUT / "studies.json").read_text())
     except (OSError, ValueError):
-        return ["classroom"]
+        names = None
+    fits = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return names if fits else ["classroom"]
 
 
 def made_pages(study: Study) -> list[Page]:
@@ -221,7 +223,16 @@ def _overview_file(study: Study, model: str | None = None) -> Path:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text())
+    """A notebook or provenance file. Raises SkillkitError when it is cut off."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise SkillkitError(
+            f"{path} is cut off or broken ({error}). Delete it and run its page again."
+        ) from error
+    if not isinstance(content, dict):
+        raise SkillkitError(f"{path} is not what a page writes. Delete it and run its page again.")
+    return content
 
 
 def _executed(page: Page, study: Study) -> str:
