@@ -8,6 +8,7 @@ To add an architecture, add a row to ``ARCHITECTURES``.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,10 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 #: The bundled mini models, kept under ``skillkit/classroom/models``.
 BUNDLED = ("mini-roberta", "mini-t5")
+
+
+#: Parameters that no result depends on.
+_UNUSED = re.compile(r"(^|\.)(position_ids|pooler\.)")
 
 
 @dataclass(frozen=True)
@@ -283,14 +288,21 @@ def load_backbone(
         max_text_tokens: texts are cut to so many tokens (128 in Su et al.).
 
     Raises:
-        SkillkitError: unknown name, unsupported architecture, truncated or foreign weights, or no network for a Hub id.
+        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no network for a Hub id.
     """
     source = _source(name)
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         architecture = _architecture(config)
-        model = architecture.loader.from_pretrained(source, revision=revision, dtype=_dtype(dtype))
+        model, told = architecture.loader.from_pretrained(
+            source,
+            revision=revision,
+            dtype=_dtype(dtype),
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+        )
+        _check_weights(name, model, told)
     except SkillkitError:
         raise
     except Exception as error:
@@ -400,6 +412,23 @@ def _load_error(name: str, error: Exception) -> SkillkitError:
         f"The model {name!r} is neither bundled ({', '.join(BUNDLED)}), nor 'minilm', nor a local folder, and it could not be fetched "
         f"from the Hub ({cause}). Check the name and the network, or give a local folder."
     )
+
+
+def _check_weights(name: str, model: PreTrainedModel, told: dict[str, Any]) -> None:
+    """Raise SkillkitError when the loader filled a part of the model with random numbers.
+
+    It says so only in its log. Tied weights are not among the missing; position numbers and a sentence encoder's pooler are
+    not used here.
+    """
+    missing = {key for key in told["missing_keys"] if not _UNUSED.search(key)}
+    mismatched = {key for key, *_ in told["mismatched_keys"]}
+    for kind, keys in (("lack", missing), ("have another size for", mismatched)):
+        if keys:
+            some = ", ".join(sorted(keys)[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+            raise SkillkitError(
+                f"The weights of {name!r} are incomplete or foreign: for a {type(model).__name__} they {kind} {some}. "
+                "Give all weights of one model, with its language-model head, and the config.json that belongs to them."
+            )
 
 
 def _sites(model: PreTrainedModel, architecture: Architecture) -> tuple[FFNSite, ...]:

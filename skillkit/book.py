@@ -24,9 +24,8 @@ import yaml
 
 from skillkit.engine import read_error, rerun_command, spoken
 from skillkit.errors import SkillkitError
-from skillkit.pages import OWN
 from skillkit.results import Cell, slug
-from skillkit.studies import Page, Study, load_study
+from skillkit.studies import OWN, Page, Study, load_study
 
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 RESULTS_PART = "Results"
@@ -44,7 +43,7 @@ def build_book(names: Sequence[str]) -> Path:
 
     Raises SkillkitError when nothing was executed yet, or when jupyter-book warns of something.
     """
-    studies = [load_book_study(name) for name in names]
+    studies = [load_study(name) for name in names]
     made = {study.name: made_pages(study) for study in studies}
     if not any(made.values()):
         first = names[0] if names else "classroom"
@@ -58,15 +57,11 @@ def build_book(names: Sequence[str]) -> Path:
 def shown() -> list[str]:
     """The studies that the book showed when it was built last; at first the default one."""
     try:
-        return list(json.loads((OUTPUT / "studies.json").read_text()))
+        names = json.loads((OUTPUT / "studies.json").read_text())
     except (OSError, ValueError):
-        return ["classroom"]
-
-
-def load_book_study(name: str) -> Study:
-    """A study by name; `own` is the one that `skillkit page` keeps for a reader's own pages."""
-    own = Path("results") / OWN / f"{OWN}.yaml"
-    return load_study(own if name == OWN and own.is_file() else name)
+        names = None
+    fits = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return names if fits else ["classroom"]
 
 
 def made_pages(study: Study) -> list[Page]:
@@ -228,7 +223,16 @@ def _overview_file(study: Study, model: str | None = None) -> Path:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text())
+    """A notebook or provenance file. Raises SkillkitError when it is cut off."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise SkillkitError(
+            f"{path} is cut off or broken ({error}). Delete it and run its page again."
+        ) from error
+    if not isinstance(content, dict):
+        raise SkillkitError(f"{path} is not what a page writes. Delete it and run its page again.")
+    return content
 
 
 def _executed(page: Page, study: Study) -> str:

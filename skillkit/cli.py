@@ -38,11 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.extra = rest
         os.chdir(_project())
         return int(args.function(args) or 0)
-    except (SkillkitError, FileNotFoundError) as error:
+    except (SkillkitError, OSError) as error:
         if os.environ.get("SKILLKIT_DEBUG"):
             raise
-        print(f"skillkit: {error}", file=sys.stderr)
+        print(f"skillkit: {_plain(error)}", file=sys.stderr)
         return 2
+
+
+def _plain(error: Exception) -> str:
+    """An error's message; for one of the system's own, what to look at."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = error.filename or "a file or a connection"
+    if isinstance(error, FileNotFoundError):
+        return f"There is no {where}. Restore it, or give another path."
+    return f"Cannot write or read {where} ({error.strerror}): check space and permissions."
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -58,7 +68,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "study", nargs="?", default=DEFAULT_STUDY, help="a file in studies/ (default: %(default)s)"
     )
     run.add_argument(
-        "--dry-run", "-n", action="store_true", help="only list the pages that would be made, and why"
+        "--dry-run",
+        "--dryrun",  # as Snakemake has it; passed on, it would look like a run that had nothing to do
+        "-n",
+        action="store_true",
+        help="only list the pages that would be made, and why",
     )
     run.add_argument(
         "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
@@ -181,7 +195,12 @@ def _values(given: Sequence[str]) -> dict[str, Any]:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise SkillkitError(f"-p {text}: expected NAME=VALUE, such as -p steps=100.")
-        values[name] = yaml.safe_load(value)
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SkillkitError(
+                f"-p {text}: the value is not valid YAML. Write a number, a text, or a list such as [0, 1]."
+            ) from error
     return values
 
 

@@ -9,12 +9,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset, Value, load_dataset
 
 from skillkit.errors import SkillkitError
 from skillkit.tasks import HubSource, Task, all_tasks, get_task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("train", "validation", "test")
 _SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
@@ -81,7 +85,9 @@ def load_task(
     if limit is not None and limit < 1:
         raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
     splits, source = _read(task, data, seed)
-    splits = {split: _check(dataset, task, split) for split, dataset in _complete(splits, task, seed).items()}
+    splits = _complete(splits, task, seed)
+    if "train" in splits and len(splits["train"]) == 0:
+        raise SkillkitError(f"The train split of {task.name!r} has a single example. Give a larger file.")
     if limit is not None:
         splits = {split: _sample(dataset, limit, task.name, split, seed) for split, dataset in splits.items()}
     return TaskData(task, splits, source)
@@ -230,11 +236,29 @@ def _read_file(path: Path) -> Dataset:
         raise SkillkitError(
             f"{path} cannot be read ({type(error).__name__}: {error}). Is it a complete {path.suffix} file?"
         ) from error
-    return Dataset.from_pandas(frame, preserve_index=False)
+    try:
+        return Dataset.from_pandas(frame, preserve_index=False)
+    except Exception as error:
+        raise SkillkitError(
+            f"{path} does not fit into a table: {_mixture(frame) or error}. Write one kind of value in each column."
+        ) from error
+
+
+def _mixture(frame: "pd.DataFrame") -> str:
+    """Where a column first holds another kind of value than before, such as a text among numbers; nothing if none does."""
+    for column in frame.columns:
+        values = frame[column].dropna()
+        kinds = list(values.map(type))
+        row = next((row for row, kind in enumerate(kinds) if kind != kinds[0]), None)
+        if row is not None:
+            return f"column {column!r} holds {values.iloc[row]!r} in row {values.index[row]}, unlike before"
+    return ""
 
 
 def _annotate(test: Dataset, annotations: Dataset, folder: Path) -> Dataset:
     """AdvGLUE's clean originals and attack names, one row per test row."""
+    if any("label" not in part.column_names for part in (test, annotations)):
+        raise SkillkitError(f"{folder}: test and annotations.parquet both need a column 'label'. Add it.")
     if len(test) != len(annotations) or list(test["label"]) != list(annotations["label"]):
         raise SkillkitError(f"{folder}/annotations.parquet does not match test.parquet row by row.")
     for column in annotations.column_names:
@@ -278,12 +302,12 @@ def _tidy_hub(dataset: Dataset, hub: HubSource) -> Dataset:
 
 
 def _complete(splits: dict[str, Dataset], task: Task, seed: int) -> dict[str, Dataset]:
-    """Make test from validation where there is none, and cut a missing validation from train."""
-    splits = dict(splits)
+    """The checked splits; test is made from validation where there is none, and a missing validation cut from train."""
     if task.clean is None and "train" not in splits:
         raise SkillkitError(
             f"Task {task.name!r} has no train split. Add a train file beside {', '.join(splits)}."
         )
+    splits = {split: _check(dataset, task, split) for split, dataset in splits.items()}  # rows as in the file
     if "test" not in splits:
         if "validation" not in splits:
             raise SkillkitError(
@@ -318,22 +342,32 @@ def _check(dataset: Dataset, task: Task, split: str) -> Dataset:
 
 def _check_labels(dataset: Dataset, task: Task, where: str) -> Dataset:
     labels = dataset["label"][:]
-    if all(isinstance(label, str) for label in labels):
-        unknown_label = next((label for label in labels if label not in task.labels), None)
-        if unknown_label is not None:
+    integers = []
+    for row, label in enumerate(labels):
+        number = _label_number(label, task)
+        if number is None:
+            names = ", ".join(task.labels)
             raise SkillkitError(
-                f"Label {unknown_label!r} in {where}; expected one of {', '.join(task.labels)}."
+                f"Label {label!r} in row {row} of {where}; expected integers 0 to {len(task.labels) - 1} or the names {names}. "
+                "Correct or drop such rows."
             )
-        integers = [task.labels.index(label) for label in labels]
-    else:
-        bad = next(
-            (x for x in labels if x is None or x != x or int(x) != x or not 0 <= x < len(task.labels)), 0
+        integers.append(number)
+    if where.startswith("the train") and len(set(integers)) == 1:
+        raise SkillkitError(
+            f"All {len(integers)} labels in {where} are {task.labels[integers[0]]!r}, so nothing can be learnt. Give a file with "
+            "examples of every label."
         )
-        if bad is None or not (bad == bad and int(bad) == bad and 0 <= bad < len(task.labels)):
-            raise SkillkitError(
-                f"Label {bad!r} in {where}; expected integers 0 to {len(task.labels) - 1} ({', '.join(task.labels)})."
-            )
-        integers = [int(label) for label in labels]
     if dataset.features["label"].dtype == "int64" and isinstance(dataset.features["label"], Value):
         return dataset
     return dataset.remove_columns("label").add_column("label", integers).cast_column("label", Value("int64"))
+
+
+def _label_number(label: object, task: Task) -> int | None:
+    """The number that a label's name or number stands for, also where the number is text; None where it is no label."""
+    if isinstance(label, str):
+        if label in task.labels:
+            return task.labels.index(label)
+        label = int(label) if label.strip().isdecimal() else None
+    if not isinstance(label, int | float) or not 0 <= label < len(task.labels) or label != int(label):
+        return None
+    return int(label)

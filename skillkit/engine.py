@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,17 +23,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 import psutil
+import yaml
 
 from skillkit.errors import SkillkitError
 from skillkit.execute import QUIET
-from skillkit.studies import Page, Study
+from skillkit.studies import OWN, Page, Study, read_requests
 from skillkit.warm import warm_process
 
 #: Seconds that an interrupted Snakemake has to end by itself, and then once it was told to.
 PATIENCE = (5.0, 20.0)
+
+#: Bytes free on the disk below which a run that failed says that the disk is full.
+LITTLE_DISK = 50 * 2**20
 
 
 @dataclass
@@ -182,7 +188,9 @@ def run_study(
     with sole_run(study) as lock, warm as variables:
         status, tail = _follow(command, progress, lock, out, variables)
     progress.close()
-    _conclude(study, progress, status, tail, out)
+    wanted = targets or [str(page.table) for page in study.pages]
+    missing = [path for path in wanted if not Path(path).is_file()]
+    _conclude(study, progress, status, tail, out, missing=len(missing))
     return status
 
 
@@ -239,16 +247,26 @@ def sole_run(study: Study) -> Iterator[IO[str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            stop = f", or stop it: kill {holder}" if holder else ", or stop it there with Ctrl-C"
             raise SkillkitError(
-                f"Another run of study {study.name!r} is alive in this folder. "
-                "Wait for it, or stop it there with Ctrl-C."
+                f"Another run of study {study.name!r} is alive in this folder. Wait for it{stop}."
             ) from error
+        _name_holder(lock, os.getpid())
         if any((folder / "locks").glob("*")):
             alive = _other_snakemakes()
             if not alive:
                 for stale in (folder / "locks").glob("*"):
                     stale.unlink()
         yield lock
+
+
+def _name_holder(lock: IO[str], pid: int) -> None:
+    """Write into the lock file which process to end."""
+    lock.truncate(0)
+    lock.write(f"{pid}\n")
+    lock.flush()
 
 
 def report_failures(study: Study, out: TextIO = sys.stderr) -> int:
@@ -272,10 +290,22 @@ def read_error(page: Page) -> dict[str, str]:
 
 
 def rerun_command(page: Page) -> str:
-    """The command that makes a page again."""
-    places = {"model": page.cell.model, "task": page.cell.task}
-    given = [f"-p {name}={shlex.quote(value)}" for name, value in places.items() if value]
-    return " ".join(["skillkit page", page.notebook.number, *given, f"--study {page.cell.study}"])
+    """The command that makes a page again; for a page of the reader's own, with the parameters that they gave."""
+    own = page.cell.study == OWN
+    request = read_requests(Path(), page.cell.root).get(str(page), {}) if own else {}
+    given = {"model": page.cell.model, "task": page.cell.task, **request.get("given", {})}
+    words = [
+        f"-p {shlex.quote(f'{name}={_as_yaml(value)}')}"
+        for name, value in given.items()
+        if value is not None or name not in ("model", "task")
+    ]
+    study = request.get("study", page.cell.study)
+    return " ".join(["skillkit page", page.notebook.number, *words, f"--study {study}"])
+
+
+def _as_yaml(value: Any) -> str:
+    """A parameter as `-p` reads it, on one line."""
+    return str(yaml.safe_dump(value, default_flow_style=True, width=math.inf)).split("\n")[0]
 
 
 def _snakemake(config: str) -> list[str]:
@@ -295,6 +325,7 @@ def _follow(
         env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **variables},
         pass_fds=[lock.fileno()],  # the lock lives as long as Snakemake does, even if this process is killed
     )
+    _name_holder(lock, process.pid)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
 
     def heard() -> Iterator[str]:
@@ -323,11 +354,17 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _conclude(study: Study, progress: Progress, status: int, tail: list[str], out: TextIO) -> None:
+def _conclude(
+    study: Study, progress: Progress, status: int, tail: list[str], out: TextIO, missing: int = 0
+) -> None:
     took = spoken(time.monotonic() - progress.began)
-    if status == 0:
-        made = f"{len(progress.done)} pages made in {took}." if progress.done else "Everything is up to date."
-        out.write(f"{study.title}: {made}\n")
+    if status == 0 and progress.done:
+        out.write(f"{study.title}: {len(progress.done)} pages made in {took}.\n")
+    elif status == 0 and missing:  # Snakemake was told to do something else
+        out.write(f"{study.title}: no page was made, and {missing} are missing. Snakemake said:\n")
+        out.writelines(tail)
+    elif status == 0:
+        out.write(f"{study.title}: Everything is up to date.\n")
     elif status in (130, -signal.SIGINT) or (status and any("Terminating" in line for line in tail)):
         out.write(f"Stopped after {len(progress.done)} pages. The same command goes on from here.\n")
     elif progress.failed:
@@ -341,6 +378,10 @@ def _conclude(study: Study, progress: Progress, status: int, tail: list[str], ou
             out.writelines(f"    {label}\n" for label in progress.failed)
     else:
         out.write("Snakemake stopped before any page ran. It said:\n" + "".join(tail))
+    if status and shutil.disk_usage(".").free < LITTLE_DISK:
+        out.write(
+            "\nThe disk is full, which may be the reason. Make room, then give the same command again.\n"
+        )
     out.flush()
 
 

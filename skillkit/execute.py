@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,8 @@ def execute(
         error = {"error": "MissingResult", "message": text, "cell": ""}
     if error is None:
         return True
-    with atomic_write(error_file) as beside:
-        beside.write_text(
-            json.dumps({"notebook": notebook.stem, "parameters": dict(parameters), **error}, indent=1) + "\n"
-        )
+    content = {"notebook": notebook.stem, "parameters": dict(parameters), **error}
+    _write(error_file, json.dumps(content, indent=1) + "\n")
     print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
     return False
 
@@ -90,9 +89,10 @@ def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
 def _peak_bytes(peak_file: Path) -> int:
     """Peak memory of the kernel: what a forked one wrote down, or that of our own child."""
     kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    if peak_file.exists():
-        kibibytes = int(peak_file.read_text())
+    with suppress(OSError, ValueError):  # not there, or cut off by a full disk
+        text = peak_file.read_text()
         peak_file.unlink()
+        kibibytes = int(text)
     return kibibytes * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -107,5 +107,15 @@ def _note(executed: Path, seconds: float, peak: int) -> None:
         "peak_bytes": peak,
         "finished": time.time(),
     }
-    with atomic_write(executed) as beside:
-        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    _write(executed, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that no result depends on: where the disk is full, say so, and leave the page its own error."""
+    try:
+        with atomic_write(path) as beside:
+            beside.write_text(text)
+    except OSError as failure:
+        print(
+            f"{path} could not be written: {failure.strerror}. Check space and permissions.", file=sys.stderr
+        )

@@ -6,18 +6,28 @@ belongs to the study `own` (results/own), so that no study mixes pages made in d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from skillkit.engine import sole_run
 from skillkit.errors import SkillkitError, unknown
 from skillkit.notebooks import NOTEBOOKS, Notebook, notebook_parameters
 from skillkit.results import atomic_write
-from skillkit.studies import BUDGET, Page, Study, load_study, study_names
-
-OWN = "own"
+from skillkit.studies import (
+    BUDGET,
+    OWN,
+    Page,
+    Study,
+    check_study,
+    load_study,
+    note_requests,
+    own_file,
+    read_requests,
+    study_names,
+)
 
 
 def find_page(
@@ -25,17 +35,32 @@ def find_page(
 ) -> tuple[Study, str, Page]:
     """The page of `notebook` with the `given` parameters: its study, the study's name or file, and the page.
 
-    Raises SkillkitError when a place is missing that the notebook needs, or a parameter is unknown to it.
+    A page of one's own gets its study file here, once all is checked. Raises SkillkitError when a place is missing that the
+    notebook needs, a parameter is unknown to it, or another page of one's own is being made.
     """
     rest = dict(given)
-    model, task = rest.pop("model", None), rest.pop("task", None)
+    model, task = _name(rest, "model"), _name(rest, "task")
     base = _base(study_name, model, task, project)
     model, task = _place(notebook, model, task, base)
     if not rest and (model is None or model in base.models) and (task is None or task in base.tasks):
         return base, base.name, base.page(notebook, model, task)
-    path = _write_own(notebook, model, task, rest, base, project)
-    own = load_study(path, project)
-    return own, str(path), own.page(notebook, model, task)
+    path, content = own_file(project), _own_content(notebook, model, task, rest, base)
+    own = check_study(path, content, project)
+    page = own.page(notebook, model, task)
+    own.check_data()
+    with sole_run(own):
+        with atomic_write(path) as beside:
+            beside.write_text(yaml.safe_dump(content, sort_keys=False))
+        _note(own, base, rest)
+    return own, str(path), page
+
+
+def _name(rest: dict[str, Any], kind: str) -> str | None:
+    """Take the model or the task out of what was given."""
+    value = rest.pop(kind, None)
+    if value is not None and not isinstance(value, str):
+        raise SkillkitError(f"-p {kind}={value!r}: expected one name.")
+    return value
 
 
 def _base(name: str | None, model: str | None, task: str | None, project: Path) -> Study:
@@ -65,35 +90,71 @@ def _place(
     return (model if "model" in wanted else None), (task if "task" in wanted else None)
 
 
-def _write_own(
-    notebook: Notebook, model: str | None, task: str | None, rest: dict[str, Any], base: Study, project: Path
-) -> Path:
-    """Write the study file of one page of one's own, with all pages that it reads, and return its path."""
-    declared = {row.name: set(notebook_parameters(base.source(row))) for row in _with_what_it_reads(notebook)}
+def _own_content(
+    notebook: Notebook, model: str | None, task: str | None, given: Mapping[str, Any], base: Study
+) -> dict[str, Any]:
+    """The study file of one page of one's own, with all pages that it reads. What was given holds before all that `base` says."""
+    declared = _declared(notebook, base)
     known = set().union(*declared.values())
-    for name in rest:
+    for name in given:
         if name not in known:
             raise unknown(
                 "parameter", name, known, f"These are the parameters of {notebook.name} and what it reads."
             )
-    budget = {**base.budget, **base.models.get(model or "", {}), **base.tasks.get(task or "", {})}
-    budget |= {name: rest.pop(name) for name in BUDGET if name in rest}
-    content = {
+    rest = dict(given)
+    models = rest.pop("models", [model] if model else list(base.models))
+    tasks = rest.pop("tasks", [task] if task else list(base.tasks))
+    seeds = rest.pop("seeds", list(base.seeds))
+    whole = task is None and "tasks" not in given  # else it was asked for the tasks by name
+
+    def less(own: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in own.items() if name not in given}
+
+    def of_notebook(row: str) -> dict[str, Any]:
+        own = {name: value for name, value in rest.items() if name in declared[row] and name not in BUDGET}
+        only = {"only": list(base.only[row])} if whole and row in base.only else {}
+        return {**less(base.notebooks.get(row, {})), **own, **only}
+
+    return {
         "title": "Your own pages",
-        "models": rest.pop("models", None) or ([model] if model else list(base.models)),
-        "tasks": rest.pop("tasks", None) or ([task] if task else list(base.tasks)),
-        "seeds": rest.pop("seeds", None) or list(base.seeds),
+        "models": _with_own(models, base.models, less),
+        "tasks": _with_own(tasks, base.tasks, less),
+        "seeds": [seeds] if type(seeds) is int else seeds,
         "data": rest.pop("data", base.data),
-        "budget": budget,
+        "budget": {**base.budget, **{name: value for name, value in rest.items() if name in BUDGET}},
+        "notebooks": {row: of_notebook(row) for row in declared},
     }
-    content["notebooks"] = {
-        row: {**base.notebooks.get(row, {}), **{name: value for name, value in rest.items() if name in names}}
-        for row, names in declared.items()
-    }
-    path = project / "results" / OWN / f"{OWN}.yaml"
-    with atomic_write(path) as beside:
-        beside.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
+
+
+def _with_own(
+    names: Any, known: Mapping[str, Mapping[str, Any]], less: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> Any:
+    """Names with the parameters that a study gives to each alone; anything else than names as it is, to be refused later."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return names
+    return {name: less(known.get(name, {})) for name in names}
+
+
+def _note(own: Study, base: Study, given: Mapping[str, Any]) -> None:
+    """Keep for each page what was asked for, so that the command can be told that makes it again."""
+    before = read_requests(own.project)
+    asked = {}
+    for page in own.pages:
+        names = set().union(*_declared(page.notebook, own).values())
+        mine = {name: value for name, value in given.items() if name in names}
+        earlier = before.get(str(page), {}) if base.name == OWN else {}
+        asked[str(page)] = {
+            "study": earlier.get("study", base.name),
+            "given": {**earlier.get("given", {}), **mine},
+        }
+    note_requests(own.project, {**before, **asked})
+
+
+def _declared(notebook: Notebook, study: Study) -> dict[str, set[str]]:
+    """The parameters of a notebook and of each that it reads, of those that there are."""
+    sources = {row.name: study.source(row) for row in _with_what_it_reads(notebook)}
+    there = {name: path for name, path in sources.items() if path.is_file() or name == notebook.name}
+    return {name: set(notebook_parameters(path)) for name, path in there.items()}
 
 
 def _with_what_it_reads(notebook: Notebook) -> list[Notebook]:

@@ -101,7 +101,7 @@ class SoftPrompt:
                 matrix = file.get_tensor("prompt") if "prompt" in names else None
         except (SafetensorError, OSError) as error:
             raise SkillkitError(
-                f"The prompt file {path} is truncated or foreign ({error}). Tune it again."
+                f"The prompt file {path} is truncated or foreign ({error}). Delete it and run the study again."
             ) from error
         if matrix is None:
             raise SkillkitError(

@@ -15,6 +15,8 @@ the same parameter is given more than once, the more special one holds: budget <
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,7 @@ import yaml
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.notebooks import NOTEBOOKS, Notebook, find_notebook, notebook_parameters
-from skillkit.results import Cell, slug
+from skillkit.results import Cell, atomic_write, slug
 from skillkit.tasks import get_task
 
 BUNDLED_MODELS = ("mini-roberta", "mini-t5", "minilm")
@@ -39,11 +41,18 @@ HUB_MODELS = (
 """Hub ids without an owner; others are written `owner/name`."""
 
 BUDGET = ("length", "steps", "batch_size", "learning_rate", "evaluate_every", "limit", "device")
+_COUNTS = ("length", "steps", "batch_size", "evaluate_every")
+_LIMITS = ("limit", "examples")
+_NAMED_KINDS = (*_COUNTS, *_LIMITS, "learning_rate", "device")
 _KEYS = ("title", "description", "models", "tasks", "seeds", "data", "budget", "notebooks")
 _FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
 
 BUNDLED_FOLDER = Path(__file__).parent / "classroom" / "models"
 DATA_VARIABLE = "$SKILLKIT_DATA"
+
+_REQUESTS = "requests.json"
+OWN = "own"
+"""The study of a reader's own pages: its file lies with its results."""
 
 
 @dataclass(frozen=True)
@@ -170,12 +179,35 @@ class Study:
             if page.notebook == notebook and (page.cell.model, page.cell.task) == (model, task):
                 return page
         wanted = " ".join(filter(None, (notebook.name, model, task)))
+        if reason := self._why_not(notebook, task):
+            raise SkillkitError(f"There is no page {wanted!r} in study {self.name!r}: {reason}")
         raise unknown(
             "page",
             wanted,
             map(str, (p for p in self.pages if p.notebook == notebook)),
             f"Study: {self.name}.",
         )
+
+    def _why_not(self, row: Notebook, task: str | None) -> str:
+        """Why a notebook is not made for a task of the study, or at all; nothing where that is not the reason."""
+        if not self._fits(row):
+            return f"{row.name} needs the papers' released prompts. Set SKILLKIT_REFERENCE to their folder."
+        if row.name in self.notebooks and row not in self.rows:
+            return f"{self.source(row)} is missing. Restore it from the repository."
+        if row not in self.rows:
+            made = ", ".join(each.name for each in self.rows)
+            return f"the study does not list {row.name}. It lists {made}."
+        if task is None or task not in self.tasks:
+            return ""
+        fit = [name for name in self._tasks(row) if _suits(row, name)]
+        if task in fit:
+            return ""
+        lack = {"twin": "tasks with an adversarial twin", "factors": "tasks with known generating factors"}
+        if not _suits(row, task):
+            where = f"{row.name} is only made for {lack[str(row.needs)]}"
+        else:
+            where = f"the study makes {row.name} for some tasks only ('only' in its file)"
+        return f"{where}. Here these fit: {', '.join(fit) or 'none'}."
 
     def check_data(self) -> None:
         """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
@@ -239,15 +271,65 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
     """
     project = Path(project)
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else project / "studies" / f"{name}.yaml"
+    if name == OWN and not path.is_file():
+        path = own_file(project, results)
+        if not path.is_file():
+            raise SkillkitError(
+                "You have no pages of your own yet. `skillkit page … -p name=value` makes them."
+            )
     if not path.is_file():
         raise unknown(
             "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
         )
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
-        raise SkillkitError(f"{path} is not valid YAML: {error}") from error
-    return replace(make_study(path.stem, content, path), project=project, results=results)
+        raise SkillkitError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise SkillkitError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    return check_study(path, content, project, results)
+
+
+def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
+    """The study that a file at `path` with this content would be. Raises SkillkitError as `load_study` does."""
+    study = replace(make_study(path.stem, content, path), project=project, results=results)
+    _check_notebooks(study, path)
+    return study
+
+
+def own_file(project: Path, results: str = "results") -> Path:
+    """The study file that `skillkit page` writes for a reader's own pages."""
+    return project / results / OWN / f"{OWN}.yaml"
+
+
+def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
+    """What a reader asked for: for each page of their own the `study` it is based on, and the parameters `given`."""
+    try:
+        content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def note_requests(project: Path, requests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what `read_requests` reads."""
+    with atomic_write(own_file(project).with_name(_REQUESTS)) as beside:
+        beside.write_text(json.dumps(requests, indent=1, default=str) + "\n")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error, instead of the last one holding."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in keys:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    )
+                keys.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def study_names(project: str | Path = ".") -> list[str]:
@@ -267,6 +349,9 @@ def make_study(name: str, content: Any, path: Path) -> Study:
     missing = [key for key in ("models", "tasks", "seeds", "notebooks") if not content.get(key)]
     if missing:
         raise fail(f"{', '.join(missing)} missing or empty")
+    for key in ("title", "description", "data"):
+        if not isinstance(content.get(key), str | None):
+            raise fail(f"{key}: expected text, not {content[key]!r}; put it in quotes")
     seeds = content["seeds"]
     if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise fail(f"seeds: expected a list of whole numbers such as [0, 1], not {seeds!r}")
@@ -300,7 +385,7 @@ def _restriction(path: Path, notebook: str, given: Any, tasks: Iterable[str]) ->
     if not isinstance(given, list) or not given:
         raise _failure(path)(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}")
     for task in given:
-        if task not in tasks:
+        if not isinstance(task, str) or task not in tasks:
             raise _in_file(path, unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}."))
     return tuple(given)
 
@@ -310,6 +395,9 @@ def _named(
 ) -> dict[str, dict[str, Any]]:
     """A list of names, or a mapping from names to parameters, as a checked mapping."""
     if isinstance(given, list):
+        if wrong := next((name for name in given if isinstance(name, Mapping | list)), None):
+            hint = " To give one its own parameters, write a mapping: name: {steps: 300}, without dashes"
+            raise _failure(path)(f"{key}: expected a list of names, but {wrong!r} stands in it.{hint}")
         given = dict.fromkeys(given)
     if not isinstance(given, Mapping):
         raise _failure(path)(f"{key}: expected a list of names, not {given!r}")
@@ -332,13 +420,59 @@ def _check_parameters(path: Path, where: str, given: Any, allowed: Iterable[str]
             raise _in_file(
                 path, unknown("parameter", str(name), allowed or (), f"It stands under {where!r}.")
             )
-        if name in ("length", "steps", "batch_size", "evaluate_every") and (
-            type(value) is not int or value < 1
-        ):
-            raise _failure(path)(f"{where}: {name} is {value!r}; expected a whole number above 0")
-        if name == "learning_rate" and (not isinstance(value, int | float) or value <= 0):
-            hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
-            raise _failure(path)(f"{where}: learning_rate is {value!r}; expected a number above 0{hint}")
+        if fault := _fault(name, value):
+            raise _failure(path)(f"{where}: {name} is {value!r}; expected {fault}")
+
+
+def _check_notebooks(study: Study, path: Path) -> None:
+    """Raise SkillkitError unless each notebook declares what the study gives to it alone, as values of that kind."""
+    for name, own in study.notebooks.items():
+        source = study.source(NOTEBOOKS[name])
+        if not own or not source.is_file():
+            continue
+        defaults = notebook_parameters(source)
+        for key, value in own.items():
+            where = f"notebooks: {name}"
+            if (
+                key not in defaults and key not in BUDGET
+            ):  # what a budget may hold, each notebook may leave aside
+                known = [*(k for k in defaults if k not in _FROM_STUDY), "only"]
+                raise _in_file(path, unknown("parameter", str(key), known, f"It stands under {where!r}."))
+            if fault := _fault(key, value) or (key not in _NAMED_KINDS and _misfit(value, defaults[key])):
+                raise _failure(path)(f"{where}: {key} is {value!r}; expected {fault}")
+
+
+def _fault(name: str, value: Any) -> str:
+    """What a parameter that many notebooks share should be, where it is something else; else nothing."""
+    whole = type(value) is int and value > 0
+    if name in _COUNTS and not whole:
+        return "a whole number above 0"
+    if name in _LIMITS and not whole and value is not None:
+        return "a whole number above 0, or null for all"
+    if name == "learning_rate" and not (_is_number(value) and value > 0):
+        hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
+        return f"a number above 0{hint}"
+    return "a text such as cpu or auto" if name == "device" and not isinstance(value, str) else ""
+
+
+def _misfit(value: Any, default: Any) -> str:
+    """What a parameter should be, going by its default, where it is something else; else nothing. None allows any."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return "" if type(value) is int and value >= min(default, 0) else "a whole number, not below 0"
+    if isinstance(default, float):
+        return "" if _is_number(value) else "a finite number"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(default, list):
+        fits = isinstance(value, list) and not any(_misfit(each, default[0]) for each in value if default)
+        return "" if fits else f"a list such as {default}"
+    return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_model(name: str) -> str:

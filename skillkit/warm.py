@@ -127,7 +127,8 @@ def _listens(server: "subprocess.Popen[bytes]", path: str, patience: float = 30.
 
 
 def serve(path: str) -> None:
-    """Import everything, then fork for each request until we are terminated."""
+    """Import everything, then fork for each request until we are terminated, or our run was killed and no fork is at work."""
+    parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the run, which ends us
     listener = socket.socket(socket.AF_UNIX)
@@ -137,16 +138,16 @@ def serve(path: str) -> None:
         import_module(module)
     children: dict[int, socket.socket] = {}
     try:
-        _loop(listener, children)
+        _loop(listener, children, parent)
     finally:
         for pid in children:
             _kill(pid, signal.SIGKILL)
 
 
-def _loop(listener: socket.socket, children: dict[int, socket.socket]) -> None:
+def _loop(listener: socket.socket, children: dict[int, socket.socket], parent: int) -> None:
     with selectors.DefaultSelector() as ready:
         ready.register(listener, selectors.EVENT_READ)
-        while True:
+        while children or os.getppid() == parent:
             for key, _ in ready.select(timeout=0.05):
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
@@ -232,7 +233,8 @@ def _kernel(connection_file: str) -> int:
         launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
     finally:
         if PEAK in os.environ:
-            Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+            with suppress(OSError):  # a full disk
+                Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
     return 0
 
 

@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 from conftest import TASK, tiny_backbone, tiny_model, tiny_tokenizer, toy_dataset
+from safetensors.torch import load_file, save_file
+from transformers import BertModel
 
 import skillkit.backbones as backbones
 from skillkit.backbones import load_backbone, make_backbone
@@ -81,6 +83,13 @@ def test_minilm_comes_from_its_package_with_its_hash_checked(monkeypatch):
         load_backbone("minilm")
 
 
+def test_a_pooler_is_not_needed(tmp_path):
+    bare = BertModel(tiny_model("bert").config, add_pooling_layer=False)
+    bare.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    assert load_backbone(str(tmp_path), device="cpu").architecture.name == "bert-encoder"
+
+
 class TestBadModels:
     def test_unknown_names_without_network(self):
         with pytest.raises(SkillkitError, match=r"neither bundled .* network"):
@@ -96,6 +105,27 @@ class TestBadModels:
         weights = saved(tmp_path, "roberta") / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:1000])
         with pytest.raises(SkillkitError, match="truncated or foreign"):
+            load_backbone(str(tmp_path))
+
+    @pytest.mark.parametrize(("lost", "named"), [("lm_head", "lm_head.bias"), ("layer.1.", "layer.1.att")])
+    def test_weights_that_lack_a_part(self, tmp_path, lost, named):
+        weights = saved(tmp_path, "roberta") / "model.safetensors"
+        kept = {name: tensor for name, tensor in load_file(weights).items() if lost not in name}
+        save_file(kept, weights, {"format": "pt"})
+        with pytest.raises(SkillkitError, match=rf"they lack .*{named}.* and \d+ more\. Give all weights"):
+            load_backbone(str(tmp_path))
+
+    def test_weights_of_another_model(self, tmp_path):
+        foreign = saved(tmp_path / "gpt2", "gpt2") / "model.safetensors"
+        folder = saved(tmp_path / "roberta", "roberta")
+        (folder / "model.safetensors").write_bytes(foreign.read_bytes())
+        with pytest.raises(SkillkitError, match="incomplete or foreign: for a RobertaForMaskedLM they lack"):
+            load_backbone(str(folder))
+
+    def test_weights_of_another_size(self, tmp_path):
+        config = saved(tmp_path, "roberta") / "config.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), "intermediate_size": 24}))
+        with pytest.raises(SkillkitError, match=r"another size for .*intermediate"):
             load_backbone(str(tmp_path))
 
     def test_unsupported_architecture(self, tmp_path):

@@ -167,3 +167,21 @@ def test_a_book_of_nothing_is_refused(project, monkeypatch, tmp_path):
     monkeypatch.chdir(make_project(tmp_path))
     with pytest.raises(SkillkitError, match="No page of tiny was made yet"):
         book.build_book(["tiny"])
+
+
+def test_files_that_were_cut_off_are_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(make_project(tmp_path))
+    study = load_study("tiny")
+    page = study.pages[0]
+    execute_by_hand(page)
+    for path in (page.executed, page.table.with_suffix(".provenance.json")):
+        whole = path.read_text()
+        path.write_text(whole[:100])
+        with pytest.raises(SkillkitError, match=rf"{path} is cut off .*Delete it and run its page again"):
+            book._status([study], {"tiny": [page]})
+        path.write_text(whole)
+    remembered = book.OUTPUT / "studies.json"
+    remembered.parent.mkdir(parents=True)
+    for text in ("[", "{}", "5", "[5]"):
+        remembered.write_text(text)
+        assert book.shown() == ["classroom"]

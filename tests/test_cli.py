@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import types
@@ -48,6 +49,9 @@ def test_planning_a_study_needs_no_torch(project):
             "Unknown parameter 'step'. Did you mean 'steps'",
         ),
         (["page", "02", "-p", "model=mini-t5", "-p", "task=sst"], "Unknown task 'sst'. Did you mean 'sst2'"),
+        (["page", "02", "-p", "seeds=[0"], "-p seeds=[0: the value is not valid YAML"),
+        (["page", "02", "-p", "model=mini-t5", "-p", "task=[sst2]"], "expected one name"),
+        (["classroom", "show", "film_sentiment", "--count", "0"], "Give a number above 0"),
         (["book", "tiny"], "Run `skillkit run tiny` first"),
         (["check-book"], "Build it first"),
     ],
@@ -57,6 +61,27 @@ def test_bad_input_is_one_line_and_no_traceback(project, capsys, words, message)
     captured = capsys.readouterr()
     assert captured.err.startswith("skillkit: ") and message in captured.err
     assert captured.err.count("\n") == 1 and not captured.out
+
+
+@pytest.mark.parametrize("word", ["--dry-run", "--dryrun", "-n"])
+def test_a_dry_run_may_be_asked_for_as_snakemake_spells_it(project, monkeypatch, capsys, word):
+    monkeypatch.setattr("skillkit.engine.plan", lambda *_, extra: [("01_prompt_tuning", f"extra {extra}")])
+    assert cli.main(["run", "tiny", word]) == 0
+    assert "extra []" in capsys.readouterr().out
+
+
+def test_an_error_of_the_system_is_one_line(project, monkeypatch, capsys):
+    full = OSError(errno.ENOSPC, "No space left on device", "results/own/own.yaml")
+    monkeypatch.setattr(cli, "_status", lambda args: (_ for _ in ()).throw(full))
+    assert cli.main(["status"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "own.yaml (No space left on device): check space" in said
+
+
+def test_more_examples_than_there_are_show_all(project, capsys):
+    words = ["classroom", "show", "film_sentiment", "--split", "test", "--count", "1000000"]
+    assert cli.main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 * 1000
 
 
 def test_unknown_options_are_refused_except_by_run(project, capsys):
@@ -115,3 +140,62 @@ def test_a_page_with_own_parameters_belongs_to_the_reader_with_all_that_it_reads
         assert study.parameters(page)["steps"] == 5 and study.parameters(page)["seeds"] == [3]
     content = yaml.safe_load((project / config).read_text())
     assert content["budget"] == {"steps": 5}
+
+
+def own_page(number, given, study=None):
+    from skillkit.notebooks import find_notebook
+    from skillkit.pages import find_page
+
+    return find_page(find_notebook(number), given, study)
+
+
+def test_what_a_reader_gives_holds_in_every_notebook_and_the_rest_is_kept(project):
+    path = project / "studies" / "tiny.yaml"
+    changes = {
+        "models": {"mini-roberta": None, "mini-t5": {"steps": 7}},
+        "notebooks": {"01_prompt_tuning": None, "02_skill_neurons": {"steps": 3, "only": ["imdb"]}},
+    }
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+    place = {"model": "mini-t5", "task": "sst2"}
+    study, *_ = own_page("02", {**place, "steps": 500})
+    assert [study.parameters(each)["steps"] for each in study.pages] == [500, 500]
+    study, *_ = own_page("02", {**place, "seeds": 0})
+    assert study.seeds == (0,) and study.models == {"mini-t5": {"steps": 7}}
+    assert [study.parameters(each)["steps"] for each in study.pages] == [7, 3]
+    study, *_ = own_page("10", {"steps": 9})
+    assert study.only == {"02_skill_neurons": ("imdb",)} and set(study.models) == {"mini-roberta", "mini-t5"}
+    assert {study.parameters(each)["steps"] for each in study.pages} == {9}
+
+
+def test_a_page_that_is_refused_leaves_ones_own_pages_as_they_were(project):
+    from skillkit.engine import sole_run
+    from skillkit.errors import SkillkitError
+
+    place = {"model": "mini-t5", "task": "sst2"}
+    own, config, _ = own_page("02", {**place, "steps": 5})
+    before = (project / config).read_text()
+    for wrong in ({"steps": "abc"}, {"seeds": "x"}, {"seeds": []}, {"task": ["sst2"]}, {"model": "no-such"}):
+        with pytest.raises(SkillkitError):
+            own_page("02", {**place, **wrong})
+    with sole_run(own), pytest.raises(SkillkitError, match="Another run"):
+        own_page("02", {**place, "steps": 6})
+    assert (project / config).read_text() == before
+
+
+def test_ones_own_page_can_be_made_again_by_the_command_that_is_printed(project, capsys):
+    from skillkit.engine import rerun_command
+
+    given = {"model": "mini-t5", "task": "sst2", "steps": 5, "seeds": [3, 4]}
+    first = own_page("02", given)
+    command = rerun_command(first[2])
+    assert (
+        command == "skillkit page 02 -p model=mini-t5 -p task=sst2 -p steps=5 -p 'seeds=[3, 4]' --study tiny"
+    )
+    own_page("02", {**given, "task": "imdb", "steps": 9})  # another request in between
+    assert rerun_command(first[2]) == command
+    place = {"model": "mini-t5", "task": "imdb"}
+    study, _, page = own_page("02", place, "own")
+    assert study.parameters(page)["steps"] == 9 and study.seeds == (3, 4)
+    study, _, page = own_page("02", {**place, "steps": 8}, "own")
+    assert "-p steps=8 -p 'seeds=[3, 4]' --study tiny" in rerun_command(page)
+    assert cli.main(["status", "own"]) == 0 and "0 of   1 made" in capsys.readouterr().out

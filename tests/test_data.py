@@ -89,6 +89,11 @@ class TestFolder:
         with pytest.raises(SkillkitError, match="row by row"):
             load_task("adv_sst2", data=tmp_path)
 
+    def test_numbers_written_as_text_are_understood(self, tmp_path):
+        named = frame(10).assign(label=["0", "1"] * 5)
+        folder = write(tmp_path, "sst2", train=named, test=named)
+        assert load_task("sst2", data=folder).test["label"][:] == [0, 1] * 5
+
     def test_label_names_are_understood(self, tmp_path):
         named = frame(10).assign(label=["negative", "positive"] * 5)
         assert (
@@ -107,7 +112,7 @@ class TestBadData:
         self.check(tmp_path, "Missing column 'sentence' in the test split", test=frame(5, column="body"))
         self.check(tmp_path, "Missing column 'label'", train=frame(5).drop(columns="label"))
         self.check(tmp_path, "No examples in the test split", test=frame(5).iloc[:0])
-        self.check(tmp_path, "Label 7 in the train split", train=frame(5).assign(label=7))
+        self.check(tmp_path, "Label 7 in row 0 of the train split", train=frame(5).assign(label=7))
         self.check(tmp_path, "Label -1 ", test=frame(5).assign(label=-1))
         self.check(tmp_path, "Label None", test=frame(5).assign(label=[0, 1, None, 1, 0]))
         self.check(tmp_path, "Label 'good'", test=frame(5).assign(label="good"))
@@ -116,6 +121,28 @@ class TestBadData:
             "Row 2 of the validation split",
             validation=frame(5).assign(sentence=["a", "b", None, "c", "d"]),
         )
+
+    def test_labels_that_are_none_are_named_with_their_row(self, tmp_path):
+        for label, said in ((float("inf"), "inf"), (0.5, "0.5")):
+            test = frame(5).assign(label=[0, 1, label, 1, 0])
+            self.check(tmp_path, f"Label {said} in row 2 of the test split", test=test)
+        lists = frame(5).assign(label=[[0]] * 5)
+        self.check(tmp_path, r"Label \[0\] in row 0 of the test split", test=lists)
+        names = ["negative", "positive", None, "positive", "negative"]
+        self.check(tmp_path, "Label None in row 2 of the test split", test=frame(5).assign(label=names))
+        self.check(tmp_path, "All 10 labels in the train split", train=frame(10).assign(label=1))
+
+    def test_values_of_several_kinds_in_a_column_are_named(self, tmp_path):
+        mixed = frame(5).assign(label=[0, 1, "x", 1, 0])
+        folder = write(tmp_path, "sst2", ".jsonl", train=frame(10), test=mixed)
+        with pytest.raises(SkillkitError, match=r"test\.jsonl .* column 'label' holds 'x' in row 2"):
+            load_task("sst2", data=folder)
+
+    def test_an_adversarial_test_without_labels(self, tmp_path):
+        notes = pd.DataFrame({"method": ["m"] * 3, "label": [0, 1, 0]})
+        write(tmp_path, "adv_sst2", test=frame(3).drop(columns="label"), annotations=notes)
+        with pytest.raises(SkillkitError, match="both need a column 'label'"):
+            load_task("adv_sst2", data=tmp_path)
 
     def test_broken_files_are_named(self, tmp_path):
         folder = write(tmp_path, "sst2", train=frame(10), test=frame(5))

@@ -1,9 +1,11 @@
+import errno
 import json
 
 import papermill
 import pytest
 from project import notebook
 
+import skillkit.execute as execute_module
 from skillkit.execute import execute
 from skillkit.results import read_table
 
@@ -70,3 +72,19 @@ def test_a_kernel_that_does_not_come_up_is_started_once_more(place, monkeypatch)
     failures += [RuntimeError("Kernel died before replying to kernel_info")] * 2
     done, error = run(place, WRITES)
     assert not done and error["error"] == "RuntimeError"
+
+
+def test_a_full_disk_is_said_and_hides_nothing(place, monkeypatch, capsys):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execute_module, "atomic_write", full)
+    done, _ = run(place, "pass", [place / "missing.parquet"])
+    said = capsys.readouterr().err
+    assert not done and "No space left on device. Check space" in said and "MissingResult" in said
+
+
+def test_a_peak_that_was_cut_off_is_done_without(place):
+    peak = place / "page.peak"
+    peak.write_text("")
+    assert execute_module._peak_bytes(peak) > 0 and not peak.exists()

@@ -168,6 +168,21 @@ def test_they_run_for_an_encoder_decoder_with_three_classes_and_one_seed(workpla
         check_results(name, Cell("tiny", model, task, workplace / "results"), seeds=(3,))
 
 
+def test_a_page_that_fails_after_tuning_keeps_what_it_tuned(workplace: Path) -> None:
+    """Snakemake deletes the prompts of a failed page; its checkpoints are no outputs, so they stay."""
+    model, task = str(save_tiny_model(workplace, "roberta")), "food_sentiment"
+    cell = Cell("tiny", model, task, workplace / "results")
+    place = {"model": model, "task": task, "seeds": [0]}
+    checkpoint = cell.prompt(0).with_suffix(".checkpoint")
+    with pytest.raises(Exception):  # noqa: B017  # whatever the page says of it
+        run_here("01_prompt_tuning", workplace / "results", **place, examples="none")
+    assert checkpoint.is_file()
+    tuned = SoftPrompt.load(cell.prompt(0)).matrix
+    cell.prompt(0).unlink()
+    run_here("01_prompt_tuning", workplace / "results", **place, examples=20)
+    assert torch.equal(SoftPrompt.load(cell.prompt(0)).matrix, tuned) and not checkpoint.exists()
+
+
 def check_results(name: str, cell: Cell, seeds: tuple[int, ...] = (0, 1)) -> None:
     table = read_table(cell.table(name))
     assert len(table) and table["metric"].notna().all() and table["value"].notna().any()

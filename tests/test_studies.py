@@ -114,6 +114,10 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"budget": {"step": 3}}, "Unknown parameter 'step'. Did you mean 'steps'"),
         ({"budget": {"steps": 0}}, "steps is 0; expected a whole number above 0"),
         ({"budget": {"learning_rate": "1e-3"}}, "YAML reads 1e-3 as text"),
+        ({"budget": {"learning_rate": float("nan")}}, "learning_rate is nan; expected a number above 0"),
+        ({"budget": {"learning_rate": True}}, "learning_rate is True; expected a number above 0"),
+        ({"budget": {"limit": "abc"}}, "limit is 'abc'; expected a whole number above 0, or null"),
+        ({"budget": {"device": 5}}, "device is 5; expected a text"),
         ({"budget": {"model": "x"}}, "Unknown parameter 'model'"),
         ({"seeds": [0, 0]}, "names a seed twice"),
         ({"seeds": "0"}, "expected a list of whole numbers"),
@@ -121,6 +125,10 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"notebooks": {"02_skill_neurons": {"only": ["sst"]}}}, "Unknown task 'sst'. Did you mean 'sst2'"),
         ({"notebooks": {"02_skill_neurons": {"only": "sst2"}}}, "only: expected a list of tasks"),
         ({"models": "minilm"}, "expected a list of names"),
+        ({"models": [{"mini-t5": {"learning_rate": 0.15}}]}, "write a mapping: name: {steps: 300}"),
+        ({"notebooks": {"02_skill_neurons": {"only": [["sst2"]]}}}, "Unknown task"),
+        ({"description": 5}, "description: expected text, not 5"),
+        ({"title": ["a"]}, "title: expected text"),
     ],
 )
 def test_a_wrong_study_gives_one_clear_error_that_names_its_file(project, changes, message):
@@ -130,12 +138,98 @@ def test_a_wrong_study_gives_one_clear_error_that_names_its_file(project, change
     assert "tiny.yaml" in str(error.value)
 
 
+DECLARED = """
+steps = 10
+examples = 300
+fraction = 0.1
+fractions = [0.1, 0.2]
+modes = ["zero"]
+looks = 3
+where = "all"
+projected = True
+limit = None
+twin = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"exmples": 400}, "Unknown parameter 'exmples'. Did you mean 'examples'"),
+        ({"examples": "abc"}, "examples is 'abc'; expected a whole number above 0"),
+        ({"examples": -5}, "examples is -5; expected a whole number above 0"),
+        ({"steps": 1.5}, "steps is 1.5; expected a whole number above 0"),
+        ({"limit": 0}, "limit is 0; expected a whole number above 0, or null"),
+        ({"looks": True}, "looks is True; expected a whole number"),
+        ({"looks": -1}, "looks is -1; expected a whole number, not below 0"),
+        ({"fraction": float("inf")}, "fraction is inf; expected a finite number"),
+        ({"fractions": 0.1}, "fractions is 0.1; expected a list such as"),
+        ({"fractions": ["a"]}, "expected a list such as"),
+        ({"where": 3}, "where is 3; expected a text"),
+        ({"projected": 1}, "projected is 1; expected true or false"),
+        ({"twin": float("nan")}, "twin is nan; expected a finite number"),
+    ],
+)
+def test_a_notebook_gets_only_what_it_declares(project, given, message):
+    (project / "notebooks" / "03_perturbation.ipynb").write_text(notebook("pass", parameters=DECLARED))
+    change(project, notebooks={"01_prompt_tuning": None, "03_perturbation": given})
+    with pytest.raises(SkillkitError, match=message) as error:
+        load_study("tiny", project)
+    assert "tiny.yaml: notebooks: 03" in str(error.value) or "under 'notebooks: 03" in str(error.value)
+
+
+def test_values_of_the_declared_kind_are_taken(project):
+    (project / "notebooks" / "03_perturbation.ipynb").write_text(notebook("pass", parameters=DECLARED))
+    given = {"examples": None, "fraction": 1, "fractions": [1, 0.5], "looks": 0, "limit": 5, "twin": "x"}
+    change(project, notebooks={"01_prompt_tuning": None, "03_perturbation": given})
+    assert load_study("tiny", project).notebooks["03_perturbation"] == given
+
+
 def test_an_unknown_study_names_the_nearest(project):
     with pytest.raises(SkillkitError, match="Did you mean 'tiny'"):
         load_study("tinny", project)
     (project / "studies" / "tiny.yaml").write_text("models: [")
     with pytest.raises(SkillkitError, match="not valid YAML"):
         load_study("tiny", project)
+
+
+def test_a_file_that_is_not_text_or_says_things_twice_is_refused(project):
+    path = project / "studies" / "tiny.yaml"
+    good = path.read_bytes()
+    path.write_bytes(b"title: caf\xe9\n" + good)
+    with pytest.raises(SkillkitError, match=r"tiny\.yaml is not UTF-8 text"):
+        load_study("tiny", project)
+    path.write_bytes(good + b"seeds: [1]\n")
+    with pytest.raises(SkillkitError, match=r"'seeds' is given twice") as error:
+        load_study("tiny", project)
+    assert "\n" not in str(error.value)
+
+
+def test_own_pages_are_a_study_once_there_are_some(project):
+    with pytest.raises(SkillkitError, match="no pages of your own yet"):
+        load_study("own", project)
+    own = project / "results" / "own" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_bytes((project / "studies" / "tiny.yaml").read_bytes())
+    assert load_study("own", project).name == "own"
+
+
+def test_a_page_that_cannot_be_says_why(project):
+    for name in ("04_adversarial", "12_factors"):
+        source = (project / "notebooks" / "01_prompt_tuning.ipynb").read_text()
+        (project / "notebooks" / f"{name}.ipynb").write_text(source)
+    notebooks = {"01_prompt_tuning": {"only": ["imdb"]}, "04_adversarial": None, "12_factors": None}
+    change(project, notebooks=notebooks)
+    study = load_study("tiny", project)
+    for number, task, message in (
+        ("04", "imdb", "adversarial twin. Here these fit: sst2"),
+        ("12", "sst2", "known generating factors. Here these fit: none"),
+        ("01", "sst2", "'only' in its file.*fit: imdb"),
+        ("02", "sst2", "does not list 02_skill_neurons. It lists 01_prompt_tuning, 04"),
+        ("04", "sst", "Unknown page"),
+    ):
+        with pytest.raises(SkillkitError, match=message):
+            study.page(find_notebook(number), "mini-t5", task)
 
 
 def test_real_data_must_be_there(project, monkeypatch, tmp_path):

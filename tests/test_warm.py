@@ -137,6 +137,20 @@ def test_the_socket_is_gone_afterwards(monkeypatch):
         connection.connect(path)
 
 
+def test_it_ends_when_its_run_was_killed():
+    code = (
+        "import psutil, time; from skillkit.warm import warm_process\n"
+        "with warm_process(): print(psutil.Process().children()[0].pid, flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "SKILLKIT_PRELOAD": "json"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    ) as run:
+        server = psutil.Process(int(run.stdout.readline()))
+        run.kill()
+    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+
+
 def test_everything_preloaded_exists():
     """A renamed module would silently make every page slow."""
     from importlib.util import find_spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from skillkit.classroom.tasks import TASKS
+from skillkit.errors import SkillkitError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +39,11 @@ def show(args: argparse.Namespace) -> int:
     from skillkit.classroom.tasks import classroom_splits, find_task
 
     task = find_task(args.task)
+    if args.count < 1:
+        raise SkillkitError(f"--count {args.count} shows nothing. Give a number above 0.")
     splits = classroom_splits(task.name)
-    for row in splits.get(args.split, splits["test"]).select(range(args.count)):
+    split = splits.get(args.split, splits["test"])
+    for row in split.select(range(min(args.count, len(split)))):
         factors = " ".join(f"{name[7:]}={value}" for name, value in row.items() if name.startswith("factor_"))
         print(" | ".join(str(row[column]) for column in task.text_columns))
         print(f"    {task.label_words[row['label']]}    {factors}")
