@@ -8,6 +8,8 @@
   hypothesis before the premise.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +67,11 @@ class Encoded:
     def lengths(self) -> np.ndarray:
         """Tokens per example."""
         return np.array([len(ids) for ids in self.ids])
+
+    def digest(self) -> str:
+        """A name for these texts and labels: another one if any of them changes."""
+        content = json.dumps([self.ids, self.labels.tolist()], separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def select(self, rows: Sequence[int]) -> "Encoded":
         """Some of the examples, renumbered from 0."""

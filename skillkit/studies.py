@@ -433,9 +433,7 @@ def _check_notebooks(study: Study, path: Path) -> None:
         defaults = notebook_parameters(source)
         for key, value in own.items():
             where = f"notebooks: {name}"
-            if (
-                key not in defaults and key not in BUDGET
-            ):  # what a budget may hold, each notebook may leave aside
+            if key not in defaults:
                 known = [*(k for k in defaults if k not in _FROM_STUDY), "only"]
                 raise _in_file(path, unknown("parameter", str(key), known, f"It stands under {where!r}."))
             if fault := _fault(key, value) or (key not in _NAMED_KINDS and _misfit(value, defaults[key])):

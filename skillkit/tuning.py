@@ -177,7 +177,7 @@ def minimise(
     """
     began = time.perf_counter()
     optimiser = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.0)
-    identity = {**(identity or {}), "schedule": asdict(schedule)}
+    identity = {**(identity or {}), "schedule": asdict(schedule), "texts": train.digest()}
     state = _load(checkpoint, parameters, optimiser, identity) or _State(
         [p.detach().clone() for p in parameters]
     )
@@ -309,7 +309,7 @@ def _load(
         ) from error
     if not same:
         raise SkillkitError(
-            f"The checkpoint {path} belongs to a run with other settings. Delete it, or go back to those settings."
+            f"The checkpoint {path} belongs to a run with other settings or texts. Delete it, or go back to those settings."
         )
     with torch.no_grad():
         for parameter, value in zip(parameters, content["parameters"], strict=True):

@@ -103,10 +103,12 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path, monkeyp
     monkeypatch.setattr(tuning, "_save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
-    with pytest.raises(SkillkitError, match="other settings"):
+    with pytest.raises(SkillkitError, match="other settings or texts"):
         tune_prompt(
             tiny_backbone("roberta"), toy_data(), **{**QUICK, "learning_rate": 0.01}, checkpoint=checkpoint
         )
+    with pytest.raises(SkillkitError, match="other settings or texts"):  # a text was mended
+        tune_prompt(tiny_backbone("roberta"), toy_data(train=25), **QUICK, checkpoint=checkpoint)
     checkpoint.write_bytes(b"half")
     with pytest.raises(SkillkitError, match="truncated or foreign"):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
