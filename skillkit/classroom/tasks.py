@@ -35,6 +35,30 @@ HELD_OUT_WORD, HELD_OUT_TEMPLATE = 0.5, 0.3
 
 Rule = Callable[[Picker, int], Example]
 
+FACTORS: dict[str, str] = {
+    "label": "the label, noise included",
+    "sign": "polarity of the deciding word, +1 or -1",
+    "negated": "the deciding clause, the hypothesis or the excuse has a negation",
+    "minor": "polarity of a clause that is set aside, 0 if there is none",
+    "part": "part of speech of the deciding word",
+    "topic": "topic of the main clause",
+    "other": "topic of another word in the sentence",
+    "truth": "what the premise says about the hypothesis",
+    "kind": "what is told (an act alone or between two, a state), or asked (an action, a route)",
+    "general": "the hypothesis also has a more general word that does not decide",
+    "form": "sentence pattern of the premise, by number",
+    "relation": "what the second text changes in the first",
+    "phenomenon": "the rule of grammar that is kept or broken",
+    "plural": "the subject is plural",
+    "attractor": "a noun of another number stands between subject and verb",
+    "matched": "the excuse is about this chore (1), another (0), or the speaker (2)",
+    "reason": "the kind of excuse",
+    "held_out_word": "has a word that only the test split has",
+    "held_out_template": "has a sentence pattern that only the test split has",
+    "noise": "the label was flipped on purpose",
+}
+"""What the generating factors mean that can be asked about with a few values; the grammar modules have the others."""
+
 
 @dataclass(frozen=True)
 class ClassroomTask:

@@ -23,9 +23,11 @@ from skillkit.classroom.lexicon_reviews import BAD, DOMAINS, GOOD
 from skillkit.classroom.lexicon_scenes import HOME, PARK
 from skillkit.classroom.lexicon_sentences import NOUNS, STATES, THINGS
 from skillkit.classroom.lexicon_topics import SUBJECTS
-from skillkit.classroom.tasks import SIZES, _clean_split, draw_examples, draw_task
+from skillkit.classroom.tasks import FACTORS, SIZES, _clean_split, draw_examples, draw_task
 from skillkit.classroom.tasks_vocabulary import words_in
+from skillkit.data import load_task
 from skillkit.errors import SkillkitError
+from skillkit.factors import task_questions
 
 CLEAN = [task.name for task in TASKS.values() if task.twin]
 RECORDED = Path(__file__).with_name("split_hashes.json")
@@ -96,6 +98,12 @@ def test_every_split_is_the_recorded_one():
     assert {
         f"{name}/{split}": digest(rows) for name in TASKS for split, rows in splits_of(name).items()
     } == recorded
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.original is None])
+def test_every_question_about_a_factor_is_explained(name):
+    data = load_task(name)
+    assert {question.split(" = ")[0] for question in task_questions(data.test, data.task)} <= set(FACTORS)
 
 
 def test_another_process_with_other_string_hashes_draws_the_same():
