@@ -466,6 +466,8 @@ def _misfit(value: Any, default: Any) -> str:
     if isinstance(default, list):
         fits = isinstance(value, list) and not any(_misfit(each, default[0]) for each in value if default)
         return "" if fits else f"a list such as {default}"
+    if isinstance(default, dict):
+        return "" if isinstance(value, dict) else "a mapping: {name: value}"
     return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
 
 
