@@ -742,7 +742,7 @@ def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill 
     best = "; ".join(f"{row.unit} follows {row.factor} best ({row.value:.2f})" for row in said.itertuples())
     return (
         alt.layer(bars, dots, data=frame)
-        .properties(width=165, height=max(24 * len(factors), 80))
+        .properties(width=145, height=max(24 * len(factors), 80))
         .facet(facet=alt.Facet("unit:N", sort=units, title=None), columns=3)
         .properties(
             title=alt.Title(
