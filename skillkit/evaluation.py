@@ -133,18 +133,21 @@ def runs_row(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more: Any) -> dict[str, Any]:
-    """A row for `one` minus `other`, both [examples] over the same examples: paired bootstrap interval."""
+    """A row for `one` minus `other`, shares right [examples] of the same examples: paired bootstrap interval.
+
+    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no exception among so many,
+    to both sides.
+    """
     if one.shape != other.shape:
         raise SkillkitError(
             f"A paired difference needs the same examples twice; got {len(one)} and {len(other)}. "
             "Use difference_of_means."
         )
-    row = {**examples_row(one - other), "metric": "difference", **more}
-    if len(one) > 1 and not np.any(
-        one - other
-    ):  # as rare as Wilson's bound for no difference in so many examples, to both sides
-        bound = wilson(0, len(one))[1]
-        row |= {"low": -bound, "high": bound}
+    differences = one - other
+    row = {**examples_row(differences), "metric": "difference", **more}
+    if len(differences) > 1 and (differences == differences[0]).all():
+        reach = wilson(0, len(differences))[1]
+        row |= {"low": max(-1.0, differences[0] - reach), "high": min(1.0, differences[0] + reach)}
     return row
 
 

@@ -12,6 +12,7 @@ from skillkit.evaluation import (
     difference_row,
     evaluate,
     evaluate_majority,
+    examples_row,
     mean_correct,
     over_seeds,
     sample_examples,
@@ -89,3 +90,19 @@ def test_a_paired_difference_is_narrower_than_an_unpaired_one() -> None:
     assert apart["low"] < 0 < apart["high"]
     with pytest.raises(SkillkitError, match="same examples"):
         difference_row(one, other[:5])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_outcomes_that_are_all_alike_still_have_an_interval(share):
+    row = examples_row(np.full(20, share))
+    assert (row["low"], row["high"]) == wilson(round(20 * share), 20)
+    assert row["low"] <= row["value"] == share <= row["high"] and row["high"] - row["low"] > 0.1
+
+
+@pytest.mark.parametrize("difference", [-1.0, 0.0, 0.5, 1.0])
+def test_differences_that_are_all_alike_still_have_an_interval(difference):
+    one, other = np.full(20, max(difference, 0.0)), np.full(20, max(-difference, 0.0))
+    row, reach = difference_row(one, other), wilson(0, 20)[1]
+    assert row["value"] == difference
+    assert row["low"] == pytest.approx(max(-1.0, difference - reach))
+    assert row["high"] == pytest.approx(min(1.0, difference + reach))
