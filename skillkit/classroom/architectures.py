@@ -2,8 +2,8 @@
 
 Both are small enough for a laptop's processor, and their initial weights are chosen so that a few ten thousand steps suffice:
 queries and keys start equal, so that a word looks at first for its like, which is half of comparing two sentences. Its like is
-above all the word itself, so half of mini-t5's encoder heads start blind to it: without this the model was still guessing
-after 4,000 steps which of two word lists has a new word, with it nineteen of twenty are right after 2,500.
+above all the word itself, so half of mini-t5's encoder heads start blind to it: whether two word lists are the same, the model
+answered rightly in .60 of cases after 4,000 steps without this, and in .96 after 2,500 with it (one seed).
 The masked LM's position vectors start as sines and cosines, so that near positions start alike.
 """
 
@@ -24,10 +24,8 @@ from transformers import (
 
 from skillkit.classroom.corpus import IGNORED, Batch
 
-BLIND_HEADS, BLIND = (
-    2,
-    -8.0,
-)  # heads of mini-t5's encoder that do not look at the word itself, and the bias that keeps them from it
+BLIND_HEADS = 2  # of the four heads of each encoder layer of mini-t5: they do not look at the word itself
+BLIND = -8.0  # the bias that keeps them from it
 
 
 def build_model(name: str, tokenizer: PreTrainedTokenizerFast) -> Any:
