@@ -12,6 +12,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -68,6 +71,7 @@ class Encoded:
         """Tokens per example."""
         return np.array([len(ids) for ids in self.ids])
 
+    @cached_property
     def digest(self) -> str:
         """A name for these texts and labels: another one if any of them changes."""
         content = json.dumps([self.ids, self.labels.tolist()], separators=(",", ":"))
@@ -123,8 +127,12 @@ class Encoded:
         return padded
 
 
+#: What was tokenised, for as long as its data set lives: a split is tuned on, and answered, many times.
+_ENCODED: "WeakKeyDictionary[Dataset, dict[Any, Encoded]]" = WeakKeyDictionary()
+
+
 def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: str = "standard") -> Encoded:
-    """Tokenise a data set for a backbone. What is encoded already comes back as it is.
+    """Tokenise a data set for a backbone, once. What is encoded already comes back as it is.
 
     Texts are cut to ``backbone.max_text_tokens``, the longer of a pair first.
 
@@ -139,6 +147,16 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
         return dataset
     if layout not in LAYOUTS:
         raise unknown("layout", layout, LAYOUTS)
+    known = _ENCODED.setdefault(dataset, {})
+    has_types = getattr(backbone.model.config, "type_vocab_size", 0) > 1
+    written = (backbone.tokenizer, backbone.family, backbone.max_text_tokens, has_types)
+    asked = (task.type, task.text_columns, layout)
+    if (written, asked) not in known:
+        known[written, asked] = _encode(backbone, dataset, task, layout)
+    return known[written, asked]
+
+
+def _encode(backbone: Backbone, dataset: Dataset, task: Task, layout: str) -> Encoded:
     if len(dataset) == 0:
         raise SkillkitError(f"The data set for task {task.name!r} is empty.")
     missing = [c for c in (*task.text_columns, "label") if c not in dataset.column_names]

@@ -36,7 +36,7 @@ def find_page(
     """The page of `notebook` with the `given` parameters: its study, the study's name or file, and the page.
 
     A page of one's own gets its study file here, once all is checked. Raises SkillkitError when a place is missing that the
-    notebook needs, a parameter is unknown to it, or another page of one's own is being made.
+    notebook needs, one is given that it does not have, a parameter is unknown to it, or another page of one's own is being made.
     """
     rest = dict(given)
     model, task = _name(rest, "model"), _name(rest, "task")
@@ -82,12 +82,17 @@ def _place(
 ) -> tuple[str | None, str | None]:
     wanted = {"cell": ("model", "task"), "model": ("model",), "study": ()}[notebook.scope]
     given = {"model": model, "task": task}
+    for name, value in given.items():
+        if value and name not in wanted:
+            raise SkillkitError(
+                f"{notebook.name} is made for all {name}s at once, not for one. Name them in a list: -p '{name}s=[{value}]'."
+            )
     missing = [name for name in wanted if not given[name]]
     if missing:
         choices = {"model": base.models, "task": base.tasks}
         known = "; ".join(f"-p {name}=… ({', '.join(choices[name])})" for name in missing)
         raise SkillkitError(f"{notebook.name} is made for one {' and '.join(wanted)} at a time. Add {known}.")
-    return (model if "model" in wanted else None), (task if "task" in wanted else None)
+    return model, task
 
 
 def _own_content(

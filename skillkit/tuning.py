@@ -177,7 +177,7 @@ def minimise(
     """
     began = time.perf_counter()
     optimiser = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.0)
-    identity = {**(identity or {}), "schedule": asdict(schedule), "texts": train.digest()}
+    identity = {**(identity or {}), "schedule": asdict(schedule), "texts": train.digest}
     state = _load(checkpoint, parameters, optimiser, identity) or _State(
         [p.detach().clone() for p in parameters]
     )

@@ -7,6 +7,7 @@ which share its memory. Without a warm process (on a cluster, or where forking i
 One thread, one loop: nothing is forked while another thread holds a lock.
 """
 
+import gc
 import json
 import os
 import resource
@@ -39,6 +40,7 @@ PRELOADED = (
     "scipy.stats",
     "torch",
     "datasets",
+    "peft",
     "transformers.models.bert.modeling_bert",
     "transformers.models.roberta.modeling_roberta",
     "transformers.models.t5.modeling_t5",
@@ -136,6 +138,7 @@ def serve(path: str) -> None:
     listener.listen(64)
     for module in os.environ.get("SKILLKIT_PRELOAD", " ".join(PRELOADED)).split():
         import_module(module)
+    gc.collect()
     children: dict[int, socket.socket] = {}
     try:
         _loop(listener, children, parent)
@@ -176,6 +179,9 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
         message = json.loads(first + rest.readline())
     if message["call"] == "execute":
         _draw_examples(*message["arguments"])
+    # What is here stays: no fork's garbage collector need walk through it, which would take half a second each time,
+    # and copy the memory that they share.
+    gc.freeze()
     pid = os.fork()
     if pid == 0:
         status = 1

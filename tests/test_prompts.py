@@ -1,5 +1,9 @@
 """The prompted forward pass: against the full-vocabulary path, PEFT, and itself under other batchings."""
 
+import gc
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import PAIR_TASK, TASK, tiny_backbone, toy_data, toy_dataset
@@ -65,6 +69,29 @@ def test_an_encoded_data_set_serves_as_well(backbone):
     assert torch.equal(
         label_logits(backbone, prompt, encoded, TASK), label_logits(backbone, prompt, dataset, TASK)
     )
+
+
+def test_a_data_set_is_tokenised_once_for_each_way_of_writing_it():
+    roberta, t5 = tiny_backbone("roberta"), tiny_backbone("t5")
+    dataset = toy_dataset(11, 0)
+    once = encode(roberta, dataset, TASK)
+    assert encode(roberta, dataset, TASK) is once
+    other_texts = dataset.select(range(5))
+    assert encode(roberta, other_texts, TASK).ids == once.ids[:5]
+    assert encode(replace(roberta, max_text_tokens=3), dataset, TASK).lengths.max() == 3
+    assert encode(t5, dataset, TASK).ids == [t5.tokenizer(text)["input_ids"] for text in dataset["text"]]
+    assert encode(roberta, dataset, TASK, "wang").layout == "wang"
+    changed = dataset.map(lambda row: {"label": 1 - row["label"]})
+    assert encode(roberta, changed, TASK).labels.tolist() == [1 - label for label in once.labels.tolist()]
+
+
+def test_what_was_tokenised_goes_with_its_data_set(backbone):
+    dataset = toy_dataset(3, 0)
+    encoded = weakref.ref(encode(backbone, dataset, TASK))
+    assert encoded() is not None
+    del dataset
+    gc.collect()
+    assert encoded() is None
 
 
 def test_prompt_positions_see_the_text(backbone):

@@ -8,6 +8,7 @@ from project import make_project, notebook
 
 from skillkit.errors import SkillkitError
 from skillkit.notebooks import NOTEBOOKS, find_notebook, notebook_parameters, priority
+from skillkit.pages import find_page
 from skillkit.studies import load_study, study_names
 from skillkit.tasks import get_task
 
@@ -230,6 +231,19 @@ def test_a_page_that_cannot_be_says_why(project):
     ):
         with pytest.raises(SkillkitError, match=message):
             study.page(find_notebook(number), "mini-t5", task)
+
+
+@pytest.mark.parametrize(
+    ("number", "given", "message"),
+    [
+        ("05", {"model": "mini-t5", "task": "sst2"}, r"all tasks at once.*-p 'tasks=\[sst2\]'"),
+        ("10", {"model": "mini-t5"}, r"all models at once.*-p 'models=\[mini-t5\]'"),
+        ("10", {"task": "sst2"}, r"all tasks at once.*-p 'tasks=\[sst2\]'"),
+    ],
+)
+def test_a_place_that_a_page_does_not_have_is_refused(project, number, given, message):
+    with pytest.raises(SkillkitError, match=message):
+        find_page(find_notebook(number), given, "tiny", project)
 
 
 def test_real_data_must_be_there(project, monkeypatch, tmp_path):
