@@ -30,11 +30,17 @@ from skillkit.studies import OWN, Page, Study, load_study
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 RESULTS_PART = "Results"
 
-# Added to the configuration that jupyter-book writes: no live code cells, which would need the network, and no second
-# search box.
+# Added to the configuration that jupyter-book writes: no live code cells, which would need the network, no second
+# search box, and no LaTeX. The sidebar opens only where the reader is: with all its pages on every page, it would take
+# longer to write than the rest of the book. That one extension does not say that it may read pages side by side; all it
+# does is number them afterwards.
 CONFIGURATION = """
-extensions = [name for name in extensions if name != "sphinx_thebe"]
+extensions = [name for name in extensions if name not in ("sphinx_thebe", "sphinx_jupyterbook_latex")]
 html_theme_options["navbar_persistent"] = []
+html_theme_options["collapse_navbar"] = True
+
+def setup(app):
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 """
 
 
@@ -388,13 +394,14 @@ def _machine(pages: Iterable[Page]) -> list[str]:
 def _jupyter_book() -> None:
     """Run jupyter-book over the gathered sources. Raises SkillkitError with its warnings when it has any.
 
-    Jupyter-book writes the configuration for Sphinx, which is then called directly, to leave out an extension
-    of the configuration.
+    Jupyter-book writes the configuration for Sphinx, which is then called directly, to change the configuration
+    in between, and to build in several processes.
     """
     OUTPUT.mkdir(parents=True, exist_ok=True)
     log = OUTPUT / "build.log"
     log.unlink(missing_ok=True)
-    sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q"]
+    jobs = str(1 + min(8, os.cpu_count() or 1))  # one gathers, the others write
+    sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q", "-j", jobs]
     if _call(["jupyter-book", "config", "sphinx", str(STAGE)], log):
         with (STAGE / "conf.py").open("a") as file:
             file.write(CONFIGURATION)
