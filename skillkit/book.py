@@ -31,9 +31,9 @@ SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 RESULTS_PART = "Results"
 
 # Added to the configuration that jupyter-book writes: no live code cells, which would need the network, no second
-# search box, and no LaTeX. The sidebar opens only where the reader is: with all its pages on every page, it would take
-# longer to write than the rest of the book. That one extension does not say that it may read pages side by side; all it
-# does is number them afterwards.
+# search box, and no LaTeX. The sidebar opens only where the reader is: with all pages of the default book on each of
+# them, it took two fifths of the build. sphinx_multitoc_numbering does not say that pages may be read side by side; they
+# may, for all it does is number them afterwards.
 CONFIGURATION = """
 extensions = [name for name in extensions if name not in ("sphinx_thebe", "sphinx_jupyterbook_latex")]
 html_theme_options["navbar_persistent"] = []

@@ -8,7 +8,7 @@ code reads it at ``<s>`` and inserts no [MASK]).
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,18 @@ class TunedBackbone:
 
 #: Method to learning rate. Each is what its literature uses for models of this size, none was tuned here.
 LEARNING_RATES = {"bitfit": 1e-3, "adapter": 1e-3, "lora": 1e-3, "full": 1e-4}
+
+
+def learning_rates(given: Mapping[str, float]) -> dict[str, float]:
+    """Every method's learning rate: the given one, or else its usual one.
+
+    Raises:
+        SkillkitError: a rate for an unknown method.
+    """
+    for method in given:
+        if method not in LEARNING_RATES:
+            raise unknown("tuning method", method, LEARNING_RATES)
+    return {**LEARNING_RATES, **given}
 
 
 def tune_method(

@@ -179,8 +179,8 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
         message = json.loads(first + rest.readline())
     if message["call"] == "execute":
         _draw_examples(*message["arguments"])
-    # What is here stays: no fork's garbage collector need walk through it, which would take half a second each time,
-    # and copy the memory that they share.
+    # What is here stays: no fork's garbage collector need walk through it, which takes time and copies the memory that
+    # they share.
     gc.freeze()
     pid = os.fork()
     if pid == 0:

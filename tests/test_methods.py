@@ -7,7 +7,7 @@ from torch import nn
 
 from skillkit.activations import intervene, record
 from skillkit.errors import SkillkitError
-from skillkit.methods import _PREPARE, LEARNING_RATES, reinitialised, tune_method
+from skillkit.methods import _PREPARE, LEARNING_RATES, learning_rates, reinitialised, tune_method
 from skillkit.neurons import score_neurons, skill_neurons
 from skillkit.prompts import SoftPrompt, label_logits
 from skillkit.tuning import accuracy
@@ -117,6 +117,13 @@ def test_reinitialised_backbone_has_other_weights_and_the_same_sites(backbone):
     assert record(random, prompt, data.test, TASK).shape == record(backbone, prompt, data.test, TASK).shape
     assert not torch.equal(random.down(random.sites[0]).weight, backbone.down(backbone.sites[0]).weight)
     assert torch.equal(reinitialised(backbone, 1).embeddings.weight, random.embeddings.weight)
+
+
+def test_a_given_rate_stands_before_the_usual_one():
+    assert learning_rates({}) == LEARNING_RATES
+    assert learning_rates({"lora": 0.5}) == {**LEARNING_RATES, "lora": 0.5}
+    with pytest.raises(SkillkitError, match="bitfitt"):
+        learning_rates({"bitfitt": 0.5})
 
 
 def test_unknown_methods_are_refused():
