@@ -3,7 +3,7 @@
 #     skillkit run classroom                          the friendly way: progress, time left, a summary of what failed
 #     snakemake --cores 2 --config study=classroom    the same, bare
 #
-# Which notebooks there are, and what each reads and writes, stands in skillkit/notebooks.py; the models, tasks, seeds and
+# Which notebooks there are, and what each reads and writes, stands in skillkit/study/table.py; the models, tasks, seeds and
 # budget in studies/<name>.yaml. A page runs again when its notebook, a file of the package that it uses, its parameters
 # or a result that it reads has changed, and then alone with what depends on it.
 
@@ -12,10 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-from skillkit.engine import report_failures
-from skillkit.notebooks import priority
-from skillkit.sources import sources
-from skillkit.studies import load_study
+from skillkit.study.engine import report_failures
+from skillkit.study.table import priority
+from skillkit.study.sources import sources
+from skillkit.study.studies import load_study
 
 study = load_study(config.get("study", "classroom"))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs use this environment

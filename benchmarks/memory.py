@@ -10,9 +10,9 @@ import sys
 from datasets import Dataset, concatenate_datasets
 from ratio import arguments, load
 
-from skillkit.data import TaskData
-from skillkit.neurons import score_neurons
-from skillkit.prompts import SoftPrompt
+from skillkit.data.loading import TaskData
+from skillkit.models.prompts import SoftPrompt
+from skillkit.neurons.scores import score_neurons
 
 
 def peak(times: int) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from skillkit.backbones import Backbone, load_backbone
-from skillkit.data import TaskData, load_task
+from skillkit.data.loading import TaskData, load_task
+from skillkit.models.backbones import Backbone, load_backbone
 
 
 def arguments(description: str) -> argparse.Namespace:

@@ -5,10 +5,10 @@ python benchmarks/scoring.py [--model minilm] [--task film_sentiment]
 
 from ratio import arguments, compare, load, report
 
-from skillkit.inputs import encode
-from skillkit.neurons import score_neurons
-from skillkit.prompts import SoftPrompt, run
-from skillkit.significance import score_with_null
+from skillkit.models.inputs import encode
+from skillkit.models.prompts import SoftPrompt, run
+from skillkit.neurons.scores import score_neurons
+from skillkit.neurons.significance import score_with_null
 
 if __name__ == "__main__":
     options = arguments(__doc__)

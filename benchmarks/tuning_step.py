@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from ratio import arguments, compare, load, report
 
-from skillkit.inputs import encode
-from skillkit.prompts import SoftPrompt
-from skillkit.tuning import tune_prompt
+from skillkit.models.inputs import encode
+from skillkit.models.prompts import SoftPrompt
+from skillkit.tuning.prompt import tune_prompt
 
 STEPS = 40  # enough that tokenising the training split once, which is no part of a step, does not show
 

@@ -23,7 +23,7 @@ DEFAULT_STUDY = "classroom"
 # `main(args) -> int`.
 OTHER_COMMANDS = {
     "classroom": ("skillkit.classroom.command", "the bundled mini models and tasks: pretrain, inspect"),
-    "released": ("skillkit.released", "analyse the papers' released prompts"),
+    "released": ("skillkit.transfer.released", "analyse the papers' released prompts"),
 }
 
 
@@ -150,8 +150,8 @@ def _project() -> Path:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from skillkit import engine
-    from skillkit.studies import load_study
+    from skillkit.study import engine
+    from skillkit.study.studies import load_study
 
     study = load_study(args.study)
     if args.dry_run:
@@ -162,16 +162,16 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     status = engine.run_study(study, args.study, cores=args.cores, force=args.force, extra=args.extra)
     if args.book and status != 130:
-        from skillkit.book import build_book
+        from skillkit.book.build import build_book
 
         print(f"The book is at {build_book([args.study])}")
     return status
 
 
 def _page(args: argparse.Namespace) -> int:
-    from skillkit import engine
-    from skillkit.notebooks import find_notebook
-    from skillkit.pages import find_page
+    from skillkit.study import engine
+    from skillkit.study.pages import find_page
+    from skillkit.study.table import find_notebook
 
     notebook = find_notebook(args.notebook)
     study, config, page = find_page(notebook, _values(args.given), args.study)
@@ -179,7 +179,7 @@ def _page(args: argparse.Namespace) -> int:
     if status == 0:
         print(f"The notebook is {page.executed}")
         if not args.no_book:
-            from skillkit.book import build_book, shown
+            from skillkit.book.build import build_book, shown
 
             names = shown()
             print(f"The book is at {build_book(names if study.name in names else [*names, study.name])}")
@@ -205,14 +205,14 @@ def _values(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _book(args: argparse.Namespace) -> int:
-    from skillkit.book import build_book, shown
+    from skillkit.book.build import build_book, shown
 
     print(f"The book is at {build_book(args.studies or shown())}")
     return 0
 
 
 def _check_book(args: argparse.Namespace) -> int:
-    from skillkit.browser import check_book
+    from skillkit.book.browser import check_book
 
     faults = check_book(Path(args.folder))
     for fault in faults:
@@ -226,8 +226,8 @@ def _check_book(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from skillkit.engine import report_failures
-    from skillkit.studies import load_study
+    from skillkit.study.engine import report_failures
+    from skillkit.study.studies import load_study
 
     study = load_study(args.study)
     print(f"{study.title}: {len(study.models)} models, {len(study.tasks)} tasks, seeds {list(study.seeds)}")
@@ -241,18 +241,18 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from skillkit.check import check_machine
+    from skillkit.book.check import check_machine
 
     return check_machine()
 
 
 def _execute(args: argparse.Namespace) -> int:
-    from skillkit.warm import execute_warm
+    from skillkit.study.fork.process import execute_warm
 
     work = (args.notebook, args.executed, args.parameters, args.expect)
     done = execute_warm(*work)
     if done is None:
-        from skillkit.execute import execute
+        from skillkit.study.execute import execute
 
         done = execute(*work)
     return 0 if done else 1

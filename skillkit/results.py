@@ -13,37 +13,20 @@ study leaves out `<model>` too. No torch here: tables can be read and drawn with
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from skillkit.errors import SkillkitError
+from skillkit.files import atomic_write
+from skillkit.provenance import provenance
+
 COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "low", "high")
 """The first columns of every table; what an analysis adds comes after them."""
-
-PACKAGES = ("skillkit", "torch", "transformers", "datasets", "numpy", "pandas", "papermill", "altair")
-_started = time.perf_counter()
-
-
-def _start_clock() -> None:
-    global _started
-    _started = time.perf_counter()
-
-
-if hasattr(os, "register_at_fork"):  # kernels are forks of a process that may be old (skillkit/warm.py)
-    os.register_at_fork(after_in_child=_start_clock)
 
 
 def slug(name: str) -> str:
@@ -55,7 +38,7 @@ def slug(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Place:
     """One place of a study: a model and a task, one model (`task=None`), or the study (`model=None`)."""
 
     study: str
@@ -67,12 +50,12 @@ class Cell:
         """Refuse a task without a model, for which there is no folder."""
         if self.task is not None and self.model is None:
             raise ValueError(
-                f"Cell: task {self.task!r} is given without a model; name the model it was run with."
+                f"Place: task {self.task!r} is given without a model; name the model it was run with."
             )
 
     @property
     def folder(self) -> Path:
-        """The folder that holds everything of this cell."""
+        """The folder that holds everything of this place."""
         levels = [self.study, slug(self.model) if self.model else None, self.task]
         return Path(self.root).joinpath(*[level for level in levels if level])
 
@@ -85,7 +68,7 @@ class Cell:
         return self.folder / "scores" / f"seed-{seed}.safetensors"
 
     def table(self, notebook: str) -> Path:
-        """File of the table that `notebook` (such as `02_skill_neurons`) wrote for this cell."""
+        """File of the table that `notebook` (such as `02_skill_neurons`) wrote for this place."""
         return self.folder / f"{notebook}.parquet"
 
     def notebook(self, notebook: str) -> Path:
@@ -93,11 +76,11 @@ class Cell:
         return self.folder / "notebooks" / f"{notebook}.ipynb"
 
 
-def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
 
     Each row has at least `metric` and `value`; `seed`, `n` (examples behind the value), `low` and `high` (its
-    interval) are missing where a row does not give them. `study`, `model`, `task` come from the cell unless
+    interval) are missing where a row does not give them. `study`, `model`, `task` come from the place unless
     a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
     """
     frame = pd.DataFrame(rows) if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -107,7 +90,7 @@ def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -
         raise ValueError(
             f"measurements: the rows {lack}; give one mapping per measurement with metric=… and value=…."
         )
-    for name, value in (("study", cell.study), ("model", cell.model), ("task", cell.task)):
+    for name, value in (("study", place.study), ("model", place.model), ("task", place.task)):
         frame[name] = frame[name].where(frame[name].notna(), value) if name in frame.columns else value
     for name in ("study", "model", "task", "metric"):
         frame[name] = frame[name].astype("string")
@@ -121,27 +104,6 @@ def measurements(cell: Cell, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -
         given = frame[name] if name in frame.columns else pd.Series(pd.NA, index=frame.index)
         frame[name] = pd.to_numeric(given).astype(dtype)
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]].reset_index(drop=True)
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is renamed to `path`, on an error nothing is left.
-
-    The temporary name keeps the suffix, so writers that look at it choose the same format.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)  # mkstemp gives 0600; results are there to be shared
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
@@ -159,7 +121,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no table {path}: the notebook {path.stem} has not been run for this cell. "
+            f"There is no table {path}: the notebook {path.stem} has not been run for this place. "
             f"Run the study, or this one page with `skillkit page {path.stem[:2]} …`."
         )
     try:
@@ -202,20 +164,6 @@ def read_tables(
     )
 
 
-def provenance(parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What made a table: parameters, versions, commit, machine, device, seconds since this process began."""
-    return {
-        "parameters": dict(parameters or {}),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - _started, 1),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "device": _device(),
-        "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "commit": _commit(),
-    }
-
-
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Put back the common columns that dropping empty ones took away, and their order."""
     for name in COLUMNS:
@@ -224,32 +172,24 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]]
 
 
-def _device() -> str:
-    """The accelerator's name if torch is loaded and has one, else `cpu`."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return "cpu"
+def collect_tables(
+    root: str | Path, study: str, pages: Sequence[str], models: Sequence[str], tasks: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """The tables of a study's pages for each model and task, by page.
 
+    Pages that nobody ran are left out (a study need not have adversarial tasks).
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """The commit this file is of, with `+` after it when files differ from the commit; None outside git."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
+    Raises:
+        SkillkitError: no page was run at all.
+    """
+    tables = {}
+    for page in pages:
+        try:
+            tables[page] = read_tables(root, study, page, models=list(models), tasks=list(tasks))
+        except FileNotFoundError:
+            continue
+    if not tables:
+        raise SkillkitError(
+            f"There are no tables of {', '.join(pages)} under {root}/{study}. Run the study first."
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip() or None
+    return tables

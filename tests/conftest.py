@@ -1,124 +1,21 @@
-"""Tiny random backbones of all six families, and a small task, for every test."""
+"""What every test starts from: a quiet machine, no network, and the fixtures `backbone` and `data`."""
 
 import os
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import numpy as np
 import pytest
-import torch
-from datasets import Dataset
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForMaskedLM,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from tiny import FAMILIES, tiny_backbone, toy_data
 
-from skillkit.backbones import Backbone, make_backbone
-from skillkit.data import TaskData
-from skillkit.tasks import Task
-
-torch.set_num_threads(1)
-
-FAMILIES = ("roberta", "bert", "t5", "t5-gated", "gpt2", "llama")
-WORDS = [f"word{i}" for i in range(40)] + ["bad", "good", "middling"]
-SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-
-
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words, `<s> a </s>` and `<s> a </s> b </s>`."""
-    vocabulary = {word: i for i, word in enumerate(SPECIALS + WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", pad_token="<pad>",
-        unk_token="<unk>", mask_token="<mask>",
-    )  # fmt: skip
-
-
-def tiny_model(family: str, seed: int = 0):
-    """A random model of a real class: hidden 12, 2 (+2) layers, 20 FFN neurons."""
-    torch.manual_seed(seed)
-    vocabulary = len(SPECIALS) + len(WORDS)
-    ids = dict(pad_token_id=1, bos_token_id=0, eos_token_id=2)
-    bert = dict(vocab_size=vocabulary, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
-                max_position_embeddings=80, initializer_range=0.3)  # fmt: skip
-    t5 = dict(vocab_size=vocabulary, d_model=12, d_kv=6, d_ff=20, num_layers=2, num_heads=2, pad_token_id=1, eos_token_id=2,
-              decoder_start_token_id=1, initializer_factor=1.0)  # fmt: skip
-    if family == "roberta":
-        return RobertaForMaskedLM(RobertaConfig(**bert, **ids, type_vocab_size=1))
-    if family == "bert":
-        return BertForMaskedLM(BertConfig(**bert, pad_token_id=1))
-    if family == "t5":
-        return T5ForConditionalGeneration(T5Config(**t5))
-    if family == "t5-gated":
-        return T5ForConditionalGeneration(
-            T5Config(**t5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
-        )
-    if family == "gpt2":
-        return GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=vocabulary,
-                n_embd=12,
-                n_layer=2,
-                n_head=2,
-                n_inner=20,
-                n_positions=80,
-                initializer_range=0.3,
-                **ids,
-            )
-        )
-    return LlamaForCausalLM(
-        LlamaConfig(vocab_size=vocabulary, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-                    intermediate_size=20, max_position_embeddings=80, initializer_range=0.3, **ids)
-    )  # fmt: skip
-
-
-def tiny_backbone(family: str, seed: int = 0) -> Backbone:
-    return make_backbone(f"tiny-{family}", tiny_model(family, seed), tiny_tokenizer(), device="cpu")
+from skillkit.data.loading import TaskData
+from skillkit.models.backbones import Backbone
 
 
 @pytest.fixture(params=FAMILIES)
 def backbone(request) -> Backbone:
     """Each of the six families in turn."""
     return tiny_backbone(request.param)
-
-
-TASK = Task("toy", "sentiment", ("text",), ("bad", "good"), ("bad", "good"))
-PAIR_TASK = Task("toy_pair", "inference", ("first", "second"), ("no", "yes"), ("bad", "good"))
-
-
-def toy_dataset(examples: int, seed: int, classes: int = 2, low: int = 1, high: int = 12) -> Dataset:
-    """Random sentences of varied length. Words 0-9 come with label 1 more often than with label 0, so there is something to learn."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(examples) % classes
-    texts = []
-    for label in labels:
-        length = int(rng.integers(low, high))
-        start = 10 * label if rng.random() < 0.9 else 0
-        texts.append(" ".join(f"word{start + rng.integers(0, 10)}" for _ in range(length)))
-    return Dataset.from_dict({"text": texts, "label": labels.tolist()})
-
-
-def toy_data(train: int = 40, scored: int = 33, seed: int = 0, task: Task = TASK) -> TaskData:
-    splits = {
-        s: toy_dataset(n, seed + i)
-        for i, (s, n) in enumerate(zip(("train", "validation", "test"), (train, scored, scored), strict=True))
-    }
-    return TaskData(task, splits, "the test")
 
 
 @pytest.fixture

@@ -21,27 +21,29 @@ PARAMETERS = "\n".join(
 )
 
 TUNING = """
-from skillkit.results import Cell, atomic_write, measurements, write_table
-cell = Cell(study, model, task, results)
+from skillkit.results import Place, measurements, write_table
+from skillkit.files import atomic_write
+place = Place(study, model, task, results)
 for seed in seeds:
-    with atomic_write(cell.prompt(seed)) as path:
+    with atomic_write(place.prompt(seed)) as path:
         path.write_text(f"{model} {task} {seed}")
-write_table(measurements(cell, [{"metric": "accuracy", "value": steps / 100}]),
-cell.table("01_prompt_tuning"))
+write_table(measurements(place, [{"metric": "accuracy", "value": steps / 100}]),
+place.table("01_prompt_tuning"))
 """
 NEURONS = """
-from skillkit.results import Cell, atomic_write, measurements, write_table
-cell = Cell(study, model, task, results)
+from skillkit.results import Place, measurements, write_table
+from skillkit.files import atomic_write
+place = Place(study, model, task, results)
 for seed in seeds:
-    with atomic_write(cell.scores(seed)) as path:
-        path.write_text(cell.prompt(seed).read_text())
-write_table(measurements(cell, [{"metric": "predictivity", "value": 0.9}]), cell.table("02_skill_neurons"))
+    with atomic_write(place.scores(seed)) as path:
+        path.write_text(place.prompt(seed).read_text())
+write_table(measurements(place, [{"metric": "predictivity", "value": 0.9}]), place.table("02_skill_neurons"))
 """
 COMPARISON = """
-from skillkit.results import Cell, read_tables, write_table
-from skillkit import charts
+from skillkit.results import Place, read_tables, write_table
+from skillkit.charts import figures as charts
 table = read_tables(results, study, "01_prompt_tuning")
-write_table(table, Cell(study, root=results).table("10_comparison"))
+write_table(table, Place(study, root=results).table("10_comparison"))
 """
 
 

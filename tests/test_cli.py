@@ -32,7 +32,7 @@ def test_the_package_can_be_run_as_a_module():
 
 
 def test_planning_a_study_needs_no_torch(project):
-    code = "import sys\nfrom skillkit.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    code = "import sys\nfrom skillkit.study.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9", "False"]
 
@@ -65,7 +65,9 @@ def test_bad_input_is_one_line_and_no_traceback(project, capsys, words, message)
 
 @pytest.mark.parametrize("word", ["--dry-run", "--dryrun", "-n"])
 def test_a_dry_run_may_be_asked_for_as_snakemake_spells_it(project, monkeypatch, capsys, word):
-    monkeypatch.setattr("skillkit.engine.plan", lambda *_, extra: [("01_prompt_tuning", f"extra {extra}")])
+    monkeypatch.setattr(
+        "skillkit.study.engine.plan", lambda *_, extra: [("01_prompt_tuning", f"extra {extra}")]
+    )
     assert cli.main(["run", "tiny", word]) == 0
     assert "extra []" in capsys.readouterr().out
 
@@ -115,16 +117,16 @@ def test_commands_work_from_a_folder_below(project, monkeypatch, capsys):
 
 
 def test_a_page_as_the_study_has_it_belongs_to_the_study(project):
-    from skillkit.notebooks import find_notebook
-    from skillkit.pages import find_page
+    from skillkit.study.pages import find_page
+    from skillkit.study.table import find_notebook
 
     study, config, page = find_page(find_notebook("02"), {"model": "mini-t5", "task": "imdb"})
     assert (study.name, config, str(page)) == ("tiny", "tiny", "02_skill_neurons mini-t5 imdb")
 
 
 def test_a_page_with_own_parameters_belongs_to_the_reader_with_all_that_it_reads(project):
-    from skillkit.notebooks import find_notebook
-    from skillkit.pages import find_page
+    from skillkit.study.pages import find_page
+    from skillkit.study.table import find_notebook
 
     given = {"model": "roberta-base", "task": "sst2", "steps": 5, "seeds": [3]}
     study, config, page = find_page(find_notebook("02"), given)
@@ -143,8 +145,8 @@ def test_a_page_with_own_parameters_belongs_to_the_reader_with_all_that_it_reads
 
 
 def own_page(number, given, study=None):
-    from skillkit.notebooks import find_notebook
-    from skillkit.pages import find_page
+    from skillkit.study.pages import find_page
+    from skillkit.study.table import find_notebook
 
     return find_page(find_notebook(number), given, study)
 
@@ -168,8 +170,8 @@ def test_what_a_reader_gives_holds_in_every_notebook_and_the_rest_is_kept(projec
 
 
 def test_a_page_that_is_refused_leaves_ones_own_pages_as_they_were(project):
-    from skillkit.engine import sole_run
     from skillkit.errors import SkillkitError
+    from skillkit.study.engine import sole_run
 
     place = {"model": "mini-t5", "task": "sst2"}
     own, config, _ = own_page("02", {**place, "steps": 5})
@@ -183,7 +185,7 @@ def test_a_page_that_is_refused_leaves_ones_own_pages_as_they_were(project):
 
 
 def test_ones_own_page_can_be_made_again_by_the_command_that_is_printed(project, capsys):
-    from skillkit.engine import rerun_command
+    from skillkit.study.engine import rerun_command
 
     given = {"model": "mini-t5", "task": "sst2", "steps": 5, "seeds": [3, 4]}
     first = own_page("02", given)

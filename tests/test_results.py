@@ -1,38 +1,29 @@
 import json
-import os
 import stat
-import time
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
-from skillkit.results import (
-    COLUMNS,
-    Cell,
-    atomic_write,
-    measurements,
-    provenance,
-    read_table,
-    read_tables,
-    slug,
-    write_table,
-)
+from skillkit.files import atomic_write
+from skillkit.results import COLUMNS, Place, measurements, read_table, read_tables, slug, write_table
 
 
 def test_every_path_of_a_cell_lies_in_its_folder(tmp_path):
-    cell = Cell("paper", "google/t5-v1_1-base", "sst2", tmp_path)
-    assert cell.folder == tmp_path / "paper" / "google--t5-v1_1-base" / "sst2"
-    assert cell.prompt(3) == cell.folder / "prompts" / "seed-3.safetensors"
-    assert cell.scores(3) == cell.folder / "scores" / "seed-3.safetensors"
-    assert cell.table("02_skill_neurons") == cell.folder / "02_skill_neurons.parquet"
-    assert cell.notebook("02_skill_neurons") == cell.folder / "notebooks" / "02_skill_neurons.ipynb"
+    place = Place("paper", "google/t5-v1_1-base", "sst2", tmp_path)
+    assert place.folder == tmp_path / "paper" / "google--t5-v1_1-base" / "sst2"
+    assert place.prompt(3) == place.folder / "prompts" / "seed-3.safetensors"
+    assert place.scores(3) == place.folder / "scores" / "seed-3.safetensors"
+    assert place.table("02_skill_neurons") == place.folder / "02_skill_neurons.parquet"
+    assert place.notebook("02_skill_neurons") == place.folder / "notebooks" / "02_skill_neurons.ipynb"
 
 
 def test_cells_of_a_model_and_of_a_study_lie_above():
-    assert Cell("s", "m").table("05").as_posix() == "results/s/m/05.parquet"
-    assert Cell("s").table("10").as_posix() == "results/s/10.parquet"
+    assert Place("s", "m").table("05").as_posix() == "results/s/m/05.parquet"
+    assert Place("s").table("10").as_posix() == "results/s/10.parquet"
     with pytest.raises(ValueError, match="without a model"):
-        Cell("s", task="sst2")
+        Place("s", task="sst2")
 
 
 def test_slug_makes_one_folder_name():
@@ -42,7 +33,7 @@ def test_slug_makes_one_folder_name():
 
 def test_measurements_puts_the_common_columns_first_with_fixed_types():
     frame = measurements(
-        Cell("s", "m", "t"),
+        Place("s", "m", "t"),
         [
             {"metric": "accuracy", "value": 0.5, "split": "test", "seed": 0, "n": 10},
             {"metric": "accuracy", "value": 1, "task": "u"},
@@ -56,32 +47,32 @@ def test_measurements_puts_the_common_columns_first_with_fixed_types():
 
 def test_measurements_does_not_touch_the_frame_it_is_given():
     given = pd.DataFrame({"metric": ["a"], "value": [1]})
-    measurements(Cell("s"), given)
+    measurements(Place("s"), given)
     assert list(given.columns) == ["metric", "value"]
 
 
 @pytest.mark.parametrize("rows", [[], [{"value": 1.0}], [{"metric": "accuracy"}]])
 def test_measurements_says_what_the_rows_lack(rows):
     with pytest.raises(ValueError, match="one mapping per measurement"):
-        measurements(Cell("s", "m", "t"), rows)
+        measurements(Place("s", "m", "t"), rows)
 
 
 def test_a_table_survives_the_round_trip_with_its_provenance(tmp_path):
-    cell = Cell("s", "m", "t", tmp_path)
-    frame = measurements(cell, [{"metric": "accuracy", "value": 0.25, "seed": 1, "n": 4, "prompt": "tuned"}])
-    path = write_table(frame, cell.table("01_prompt_tuning"), parameters={"steps": 3, "data": None})
+    place = Place("s", "m", "t", tmp_path)
+    frame = measurements(place, [{"metric": "accuracy", "value": 0.25, "seed": 1, "n": 4, "prompt": "tuned"}])
+    path = write_table(frame, place.table("01_prompt_tuning"), parameters={"steps": 3, "data": None})
     pd.testing.assert_frame_equal(read_table(path), frame)
-    made = json.loads((cell.folder / "01_prompt_tuning.provenance.json").read_text())
+    made = json.loads((place.folder / "01_prompt_tuning.provenance.json").read_text())
     assert made["parameters"] == {"steps": 3, "data": None}
     assert made["packages"]["pandas"] == pd.__version__ and made["device"] and made["seconds"] >= 0
-    assert sorted(file.name for file in cell.folder.iterdir()) == [
+    assert sorted(file.name for file in place.folder.iterdir()) == [
         "01_prompt_tuning.parquet",
         "01_prompt_tuning.provenance.json",
     ]
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path):
-    frame = measurements(Cell("s"), [{"metric": "m", "value": 1.0}])
+    frame = measurements(Place("s"), [{"metric": "m", "value": 1.0}])
     one, two = write_table(frame, tmp_path / "one.parquet"), write_table(frame, tmp_path / "two.parquet")
     assert one.read_bytes() == two.read_bytes()
 
@@ -109,11 +100,11 @@ def test_reading_tells_a_missing_table_from_a_broken_one(tmp_path):
 
 def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
     for model, task in (("a", "x"), ("a", "y"), ("b", "x")):
-        cell = Cell("s", model, task, tmp_path)
-        write_table(measurements(cell, [{"metric": "accuracy", "value": 0.5}]), cell.table("01"))
+        place = Place("s", model, task, tmp_path)
+        write_table(measurements(place, [{"metric": "accuracy", "value": 0.5}]), place.table("01"))
     write_table(
-        measurements(Cell("s", "a", root=tmp_path), [{"metric": "m", "value": 1.0}]),
-        Cell("s", "a", root=tmp_path).table("05"),
+        measurements(Place("s", "a", root=tmp_path), [{"metric": "m", "value": 1.0}]),
+        Place("s", "a", root=tmp_path).table("05"),
     )
     frame = read_tables(tmp_path, "s", "01")
     assert list(zip(frame["model"], frame["task"], strict=True)) == [("a", "x"), ("a", "y"), ("b", "x")]
@@ -124,14 +115,7 @@ def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
         read_tables(tmp_path, "s", "09")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_fork_counts_its_own_seconds(monkeypatch):
-    monkeypatch.setattr("skillkit.results._started", time.perf_counter() - 1000)
-    assert provenance({})["seconds"] >= 1000
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, str(provenance({})["seconds"]).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert float(os.read(reading, 64)) < 100
+def test_a_process_counts_its_own_seconds():
+    code = "import time; time.sleep(0.3); from skillkit.provenance import provenance; print(provenance()['seconds'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) >= 0.3

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from .grammar import Draw, Example, bucket, sentence, tokens
-from .lexicon_attacks import (
+from skillkit.classroom.drawing import Draw, Example, bucket, sentence, tokens
+from skillkit.classroom.kinds import ClassroomTask, row_of
+from skillkit.classroom.lexicon.attacks import (
     ASIDES,
     BAD_ASIDES,
     CONTRASTS,
@@ -39,13 +39,10 @@ from .lexicon_attacks import (
     VERDICT_CONTRASTS,
     reworded,
 )
-from .lexicon_common import DAYS
-from .lexicon_reviews import ADJECTIVE_CLAUSES, BAD, DOMAINS, GOOD
-from .lexicon_topics import SUBJECTS
-from .tasks_vocabulary import vocabulary
-
-if TYPE_CHECKING:
-    from .tasks import ClassroomTask
+from skillkit.classroom.lexicon.common import DAYS
+from skillkit.classroom.lexicon.reviews import ADJECTIVE_CLAUSES, BAD, DOMAINS, GOOD
+from skillkit.classroom.lexicon.topics import SUBJECTS
+from skillkit.classroom.vocabulary import vocabulary
 
 #: Attacked examples of each method in a twin, the classes in equal numbers.
 PER_METHOD = 150
@@ -221,8 +218,6 @@ def twin_rows(
     (word, sentence or human), `method`, `clean_row` (the original's row in the clean test split), and the
     original's factors.
     """
-    from .tasks import row_of
-
     honest = [row for row, example in enumerate(examples) if example.label == labels[row]]
     rows: list[dict[str, object]] = []
     for attack in ATTACKS:

@@ -10,13 +10,13 @@ from skillkit.errors import SkillkitError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands below `skillkit classroom`."""
-    from skillkit.classroom import pretrain
+    from skillkit.classroom.pretraining import training
 
     commands = parser.add_subparsers(dest="classroom_command", required=True, metavar="COMMAND")
     line = "make the weights of a bundled mini model from the bundled grammars"
     making = commands.add_parser("pretrain", help=line, description=line)
-    pretrain.add_arguments(making)
-    making.set_defaults(classroom_function=pretrain.main)
+    training.add_arguments(making)
+    making.set_defaults(classroom_function=training.main)
     line = "print the bundled tasks, or examples of one of them"
     showing = commands.add_parser("show", help=line, description=line)
     showing.add_argument("task", nargs="?", help="a bundled task; none: list them")
@@ -36,7 +36,8 @@ def show(args: argparse.Namespace) -> int:
         for task in TASKS.values():
             print(f"{task.name:28} {task.type:14} {'/'.join(task.label_words):32} {task.description}")
         return 0
-    from skillkit.classroom.tasks import classroom_splits, find_task
+    from skillkit.classroom.splits import classroom_splits
+    from skillkit.classroom.tasks import find_task
 
     task = find_task(args.task)
     if args.count < 1:

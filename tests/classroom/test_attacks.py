@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillkit.classroom import TASKS, classroom_splits, vocabulary
 from skillkit.classroom.attacks import ATTACKS, PER_METHOD, misspell
-from skillkit.classroom.grammar import Draw, bucket, tokens
-from skillkit.classroom.lexicon_attacks import (
+from skillkit.classroom.drawing import Draw, bucket, tokens
+from skillkit.classroom.lexicon.attacks import (
     ASIDES,
     BAD_ASIDES,
     GOOD_ASIDES,
@@ -21,10 +20,12 @@ from skillkit.classroom.lexicon_attacks import (
     TAUTOLOGIES,
     TOPIC_ASIDES,
 )
-from skillkit.classroom.lexicon_reviews import BAD, DOMAINS, GOOD
-from skillkit.classroom.lexicon_scenes import HOME, PARK
-from skillkit.classroom.lexicon_topics import SUBJECTS
-from skillkit.classroom.tasks_vocabulary import words_in
+from skillkit.classroom.lexicon.reviews import BAD, DOMAINS, GOOD
+from skillkit.classroom.lexicon.scenes import HOME, PARK
+from skillkit.classroom.lexicon.topics import SUBJECTS
+from skillkit.classroom.splits import classroom_splits
+from skillkit.classroom.tasks import TASKS
+from skillkit.classroom.vocabulary import vocabulary, words_in
 
 TWINS = [task.name for task in TASKS.values() if task.original]
 CONSTRUCTION = {attack.method: attack.construction for attack in ATTACKS}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillkit.classroom.grammar import Draw, Picker, Pool, bucket, sentence, tokens, words
-from skillkit.classroom.grammar_reviews import draw_review
-from skillkit.classroom.lexicon_reviews import (
+from skillkit.classroom.drawing import Draw, Picker, Pool, bucket, sentence, tokens, words
+from skillkit.classroom.grammar.reviews import draw_review
+from skillkit.classroom.lexicon.reviews import (
     BAD,
     BAD_NOUNS,
     BAD_VERBS,

@@ -11,15 +11,14 @@ from safetensors import safe_open
 from transformers import AutoTokenizer
 
 from skillkit import load_backbone
-from skillkit.classroom import model_path
-from skillkit.classroom.architectures import BLIND_HEADS, build_model, losses
-from skillkit.classroom.corpus import IGNORED, Batch, tokenizer_words
-from skillkit.classroom.minis import MINI_MODELS
-from skillkit.classroom.pretrain import RECIPES, Recipe, Round, Run, pretrain
-from skillkit.classroom.tokenizer import build_tokenizer
+from skillkit.classroom.pretraining.architectures import BLIND_HEADS, FAMILIES, build_model, losses
+from skillkit.classroom.pretraining.corpus import IGNORED, Batch, tokenizer_words
+from skillkit.classroom.pretraining.tokenizer import build_tokenizer
+from skillkit.classroom.pretraining.training import RECIPES, Recipe, Round, Run, pretrain
 from skillkit.errors import SkillkitError
+from skillkit.models.bundled import model_path
 
-NAMES = sorted(MINI_MODELS)
+NAMES = sorted(FAMILIES)
 MEGABYTE = 1_000_000
 
 
@@ -46,7 +45,7 @@ def test_shipped_weights_are_small_half_precision_and_the_recorded_ones(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_model_loads_in_float32(name):
     backbone = load_backbone(name, device="cpu")
-    assert backbone.family == MINI_MODELS[name]
+    assert backbone.family == FAMILIES[name]
     assert backbone.hidden_size == 96
     assert {parameter.dtype for parameter in backbone.model.parameters()} == {torch.float32}
     count = sum(parameter.numel() for parameter in backbone.model.parameters())

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from skillkit.classroom.corpus import (
+from skillkit.classroom.drawing import Draw
+from skillkit.classroom.lexicon.sentences import NOUNS
+from skillkit.classroom.pretraining.corpus import (
     FILLER_WORDS,
     IGNORED,
     LABEL_QUESTIONS,
@@ -19,13 +21,11 @@ from skillkit.classroom.corpus import (
     lesson,
     tokenizer_words,
 )
-from skillkit.classroom.corpus_glossary import draw_entry
-from skillkit.classroom.grammar import Draw
-from skillkit.classroom.lexicon_sentences import NOUNS
-from skillkit.classroom.pretrain import RECIPES
+from skillkit.classroom.pretraining.glossary import draw_entry
+from skillkit.classroom.pretraining.tokenizer import PUNCTUATION, SENTINELS, build_tokenizer
+from skillkit.classroom.pretraining.training import RECIPES
 from skillkit.classroom.tasks import TASKS
-from skillkit.classroom.tasks_vocabulary import vocabulary
-from skillkit.classroom.tokenizer import PUNCTUATION, SENTINELS, build_tokenizer
+from skillkit.classroom.vocabulary import vocabulary
 from skillkit.errors import SkillkitError
 
 
@@ -181,7 +181,7 @@ def test_label_words_are_those_of_the_tasks():
 
 
 def test_lines_are_no_test_texts(lines):
-    from skillkit.classroom import classroom_splits
+    from skillkit.classroom.splits import classroom_splits
 
     known = {(line.first, line.second) for line in lines}
     for name in ("film_sentiment", "park_entailment"):

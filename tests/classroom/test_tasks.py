@@ -13,21 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skillkit.classroom import TASKS, classroom_splits, corpus_documents, vocabulary
-from skillkit.classroom.grammar import Pool, bucket, tokens
-from skillkit.classroom.grammar_scenes import ANSWERS, RELATIONS
-from skillkit.classroom.lexicon_attacks import SYNONYMS
-from skillkit.classroom.lexicon_chores import CHORES
-from skillkit.classroom.lexicon_questions import ACTIONS, CITIES, DETAILS
-from skillkit.classroom.lexicon_reviews import BAD, DOMAINS, GOOD
-from skillkit.classroom.lexicon_scenes import HOME, PARK
-from skillkit.classroom.lexicon_sentences import NOUNS, STATES, THINGS
-from skillkit.classroom.lexicon_topics import SUBJECTS
-from skillkit.classroom.tasks import FACTORS, SIZES, _clean_split, draw_examples, draw_task
-from skillkit.classroom.tasks_vocabulary import words_in
-from skillkit.data import load_task
+from skillkit.classroom.documents import corpus_documents
+from skillkit.classroom.drawing import Pool, bucket, tokens
+from skillkit.classroom.grammar.scenes import ANSWERS, RELATIONS
+from skillkit.classroom.lexicon.attacks import SYNONYMS
+from skillkit.classroom.lexicon.chores import CHORES
+from skillkit.classroom.lexicon.questions import ACTIONS, CITIES, DETAILS
+from skillkit.classroom.lexicon.reviews import BAD, DOMAINS, GOOD
+from skillkit.classroom.lexicon.scenes import HOME, PARK
+from skillkit.classroom.lexicon.sentences import NOUNS, STATES, THINGS
+from skillkit.classroom.lexicon.topics import SUBJECTS
+from skillkit.classroom.splits import SIZES, _clean_split, classroom_splits, draw_examples, draw_task
+from skillkit.classroom.tasks import FACTORS, TASKS
+from skillkit.classroom.vocabulary import vocabulary, words_in
+from skillkit.data.loading import load_task
 from skillkit.errors import SkillkitError
-from skillkit.factors import task_questions
+from skillkit.neurons.factors import task_questions
 
 CLEAN = [task.name for task in TASKS.values() if task.twin]
 RECORDED = Path(__file__).with_name("split_hashes.json")
@@ -108,7 +109,7 @@ def test_every_question_about_a_factor_is_explained(name):
 
 def test_another_process_with_other_string_hashes_draws_the_same():
     code = (
-        "from itertools import islice; from skillkit.classroom import corpus_documents;"
+        "from itertools import islice; from skillkit.classroom.documents import corpus_documents;"
         "print([document.texts for document in islice(corpus_documents(3), 200)])"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
@@ -135,7 +136,7 @@ def test_what_is_drawn_ahead_is_not_drawn_again(name, monkeypatch):
     expected = splits_of(name)
     _clean_split.cache_clear()
     draw_task(name)
-    monkeypatch.setattr("skillkit.classroom.tasks.draw_examples", None)
+    monkeypatch.setattr("skillkit.classroom.splits.draw_examples", None)
     assert {split: dataset.to_list() for split, dataset in classroom_splits(name).items()} == expected
 
 

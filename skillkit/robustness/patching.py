@@ -1,0 +1,346 @@
+"""Causal patching: write what the neurons did on one text into the run on another, and see whether the answer
+follows.
+
+Ackermann & Ohmer (2024) find that robustness and the consistency of skill neurons go together. That leaves
+open whether the neurons *cause* anything. Here each adversarial text meets its clean original:
+
+- ``restore``: the run on the adversarial text, with the chosen neurons' activations from the clean text. How
+  much of the lost margin comes back is the indirect effect of the attack, the part that passes through these
+  neurons.
+- ``damage``: the run on the clean text, with the activations from the adversarial text.
+
+The margin is the label's logit minus the highest other one. The *mediation share* is the summed change of the
+margin divided by the summed drop of the margin from clean to adversarial text. Activations are written at the
+answer slot and the prompt rows (``prompt``), or also at every text token that both texts share (``shared``).
+A share is a statement about these positions and sites only, and the shares of two sets of neurons need not
+add up: neurons of different layers act through one another.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from skillkit.data.tasks import Task
+from skillkit.errors import SkillkitError, unknown
+from skillkit.models.activations import present_positions, rewrite, watch
+from skillkit.models.backbones import Backbone
+from skillkit.models.inputs import Encoded, encode
+from skillkit.models.passes import Batch, Pass
+from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
+from skillkit.robustness.pairs import Pairs, label_margin
+from skillkit.stats.intervals import cluster_bootstrap, outcome_interval
+
+DIRECTIONS = ("restore", "damage")
+WHERE = ("prompt", "shared")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A set of neurons to patch, ``mask`` [sites, width], and the words it has in tables."""
+
+    mask: Tensor
+    words: Mapping[str, Any]
+
+
+@torch.no_grad()
+def patched_logits(
+    backbone: Backbone,
+    prompt: SoftPrompt | None,
+    source: Encoded,
+    target: Encoded,
+    task: Task,
+    masks: Sequence[Tensor],
+    *,
+    where: str = "prompt",
+    batch_size: int = 32,
+) -> Tensor:
+    """Label logits of the ``target`` texts with some neurons' activations from the ``source`` texts, [masks,
+    pairs, labels].
+
+    Args:
+        source, target: as many texts each; the first is paired with the first, and so on.
+        masks: bool [sites, width] each; an empty one gives the target's own logits, bit by bit.
+        where: ``prompt`` or ``shared``.
+
+    Raises:
+        SkillkitError: unequal numbers of texts, masks of another shape, or an unknown place.
+    """
+    _check(backbone, source, target, masks, where)
+    matrix = None if prompt is None else prompt.matrix.to(backbone.device)
+    token_ids = label_token_ids(backbone, task, scheme_of(prompt)).to(backbone.device)
+    found = torch.empty(len(masks), len(source), len(token_ids))
+    for rows in _chunks(source, target, batch_size):
+        given, taken = source.batch(rows, backbone.device), target.batch(rows, backbone.device)
+        kept: dict[int, Tensor] = {}
+        passes: dict[int, Pass] = {}
+
+        def keep(
+            site: int, activation: Tensor, current: Pass, kept: Any = kept, passes: Any = passes
+        ) -> None:
+            kept[site], passes[site] = activation, current
+
+        with watch(backbone, keep):
+            answer_hidden(backbone, matrix, given)
+        writer = _Writer(
+            backbone,
+            kept,
+            passes,
+            [(source.ids[i], target.ids[i]) for i in rows] if where == "shared" else None,
+        )
+        for number, mask in enumerate(masks):
+            with rewrite(backbone, writer.with_mask(mask)):
+                found[number, rows] = backbone.answer_logits(
+                    answer_hidden(backbone, matrix, taken), token_ids
+                ).cpu()
+    return found
+
+
+def patch_pairs(
+    backbone: Backbone,
+    prompt: SoftPrompt,
+    pairs: Pairs,
+    patches: Sequence[Patch],
+    *,
+    directions: Sequence[str] = DIRECTIONS,
+    where: Sequence[str] = ("prompt",),
+    batch_size: int = 32,
+) -> pd.DataFrame:
+    """Patch every pair with every set of neurons, in one or both directions.
+
+    Returns:
+        One row per pair, patch, direction and place: pair, group, direction, where, the patch's words, and
+            the margins clean, adversarial
+        and patched. Feed it to ``patching_table`` or ``share_gap``; rows of several prompts may be put below
+        each other.
+    """
+    pairs.need()
+    for direction in directions:
+        if direction not in DIRECTIONS:
+            raise unknown("direction", direction, DIRECTIONS)
+    clean, attacked = (
+        encode(backbone, d, pairs.task, layout_of(prompt)) for d in (pairs.clean, pairs.attacked)
+    )
+    nothing = torch.zeros(len(backbone.sites), backbone.width, dtype=torch.bool)
+    masks = [nothing, *(patch.mask for patch in patches)]
+    parts = []
+    for place in where:
+        margins, intact = {}, {}
+        for direction, (source, target) in {
+            "restore": (clean, attacked),
+            "damage": (attacked, clean),
+        }.items():
+            used = masks if direction in directions else masks[:1]
+            logits = patched_logits(
+                backbone, prompt, source, target, pairs.task, used, where=place, batch_size=batch_size
+            )
+            every = torch.stack([label_margin(each, target.labels) for each in logits]).double().numpy()
+            intact[direction], margins[direction] = every[0], every[1:]
+        for direction in directions:
+            for patch, margin in zip(patches, margins[direction], strict=True):
+                columns = {"clean": intact["damage"], "adversarial": intact["restore"], "patched": margin}
+                names = {"direction": direction, "where": place, **patch.words}
+                parts.append(
+                    pd.DataFrame(
+                        {"pair": np.arange(len(pairs)), "group": pairs.pair_groups, **columns, **names}
+                    )
+                )
+    return pd.concat(parts, ignore_index=True)
+
+
+def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+    """What patching does, for each combination of the columns ``by`` (such as direction, where, neurons,
+    fraction).
+
+    Returns:
+        The columns ``by``, metric, value, n (pairs), low, high (over originals). Metrics:
+
+        - drop: mean margin clean minus adversarial; where its interval covers 0 there is nothing to mediate
+        - share: mediation share (1: all of the drop passes through these neurons)
+        - accuracy: of the patched answers
+        - changed: restore: share of the lost pairs (right on clean, wrong on adversarial text) answered right
+          again; damage: share of the pairs that are right on clean text and become wrong
+    """
+    found = []
+    for names, part in rows.groupby(list(by), sort=False):
+        named = dict(zip(by, names, strict=True))
+        groups = part["group"].to_numpy()
+        total, effect = _effects(part)
+        lost = (part["clean"] > 0) & ((part["adversarial"] <= 0) | (part["direction"] == "damage"))
+        lost = lost.to_numpy()
+        turned = np.where(part["direction"] == "restore", part["patched"] > 0, part["patched"] <= 0).astype(
+            float
+        )
+        pairs = part["pair"].nunique()
+        drop = cluster_bootstrap(total, groups, seed=seed)
+        found.append({**named, **_row("drop", total.mean(), pairs, drop)})
+        if total.any():
+            share = cluster_bootstrap(effect, groups, total, seed=seed)
+            found.append({**named, **_row("share", effect.sum() / total.sum(), pairs, share)})
+        right = (part["patched"] > 0).to_numpy(dtype=float)
+        found.append(
+            {**named, **_row("accuracy", right.mean(), pairs, outcome_interval(right, groups, seed=seed))}
+        )
+        if lost.any():
+            changed = turned[lost]
+            interval = outcome_interval(changed, groups[lost], seed=seed)
+            found.append({**named, **_row("changed", changed.mean(), part["pair"][lost].nunique(), interval)})
+    return pd.DataFrame(found)
+
+
+def _row(metric: str, value: float, n: int, interval: tuple[float, float]) -> dict[str, Any]:
+    return {"metric": metric, "value": float(value), "n": n, "low": interval[0], "high": interval[1]}
+
+
+def share_gap(
+    rows: pd.DataFrame, by: Sequence[str], *, control: str, neurons: str = "skill", seed: int = 0
+) -> pd.DataFrame:
+    """Mediation share of some neurons minus that of a control, over the same pairs: columns ``by``, neurons,
+    value, n, low, high.
+
+    Raises:
+        SkillkitError: one of the two was not patched.
+    """
+    found = []
+    for names, part in rows.groupby(list(by), sort=False):
+        own, other = (part[part["neurons"] == name] for name in (neurons, control))
+        if len(own) == 0 or len(own) != len(other):
+            raise SkillkitError(
+                f"{neurons!r} and {control!r} were not patched on the same pairs; there are {sorted(set(part['neurons']))}."
+            )
+        (total, effect), (_, control_effect) = _effects(own), _effects(other)
+        low, high = cluster_bootstrap(effect - control_effect, own["group"].to_numpy(), total, seed=seed)
+        value = (effect - control_effect).sum() / total.sum()
+        row = {
+            "neurons": f"{neurons} - {control}",
+            "value": value,
+            "n": own["pair"].nunique(),
+            "low": low,
+            "high": high,
+        }
+        found.append({**dict(zip(by, names, strict=True)), **row})
+    return pd.DataFrame(found)
+
+
+def site_patches(backbone: Backbone, masks: Mapping[str, Tensor]) -> list[Patch]:
+    """Each mask cut into its sites, one patch per site: where along the depth does the effect pass?"""
+    patches = []
+    for name, mask in masks.items():
+        for index, site in enumerate(backbone.sites):
+            only = torch.zeros_like(mask)
+            only[index] = mask[index]
+            patches.append(Patch(only, {"neurons": name, "stack": site.stack, "layer": site.layer}))
+    return patches
+
+
+def shared_tokens(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
+    """Places of the tokens that two texts share, in order: the matching blocks of the two sequences."""
+    blocks = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    return [(block.a + i, block.b + i) for block in blocks for i in range(block.size)]
+
+
+class _Writer:
+    """Writes the kept activations of the source run into the target run.
+
+    ``texts`` holds each pair's token ids, source and target; None: only the answer slot and the prompt rows
+    are written.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        kept: dict[int, Tensor],
+        passes: dict[int, Pass],
+        texts: list[tuple[list[int], list[int]]] | None,
+    ) -> None:
+        self.backbone, self.kept, self.passes = backbone, kept, passes
+        self.tokens = None if texts is None else [shared_tokens(*pair) for pair in texts]
+        self.lengths = None if texts is None else [(len(a), len(b)) for a, b in texts]
+        self.places: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def with_mask(self, mask: Tensor) -> Any:
+        """The rewriter for some neurons."""
+        columns = [torch.nonzero(row).flatten().to(self.backbone.device) for row in mask]
+
+        def write(site: int, activation: Tensor, current: Pass) -> Tensor | None:
+            if len(columns[site]) == 0:
+                return None
+            example, source, target = self._places_of(site, current)
+            changed = activation.clone()
+            given = self.kept[site][example, source]
+            changed[example[:, None], target[:, None], columns[site]] = given[:, columns[site]]
+            return changed
+
+        return write
+
+    def _places_of(self, site: int, current: Pass) -> tuple[Tensor, Tensor, Tensor]:
+        """Example, source position and target position of everything that is written at a site, [places]
+        each.
+        """
+        stack = self.backbone.sites[site].stack
+        if stack not in self.places:
+            before, after = (
+                present_positions(self.backbone, site, p)[1] for p in (self.passes[site], current)
+            )
+            written = [
+                (i, a, b) for i in range(len(current.batch)) for a, b in zip(before, after, strict=True)
+            ]
+            written += self._text(stack, self.passes[site], current)
+            columns = torch.tensor(written, dtype=torch.long, device=self.backbone.device).reshape(-1, 3)
+            self.places[stack] = (columns[:, 0], columns[:, 1], columns[:, 2])
+        return self.places[stack]
+
+    def _text(self, stack: str, source: Pass, target: Pass) -> list[tuple[int, int, int]]:
+        spans = source.text_span(stack), target.text_span(stack)
+        if self.tokens is None or self.lengths is None or None in spans:
+            return []
+        found = []
+        for example, (tokens, lengths) in enumerate(zip(self.tokens, self.lengths, strict=True)):
+            first, second = (
+                _first_token(self.backbone, span, batch, length)  # type: ignore[arg-type]
+                for span, batch, length in zip(spans, (source.batch, target.batch), lengths, strict=True)
+            )
+            found += [(example, first + a, second + b) for a, b in tokens]
+        return found
+
+
+def _first_token(backbone: Backbone, span: slice, batch: Batch, length: int) -> int:
+    """Where a text's first token lies: causal models' texts are padded on the left."""
+    return span.stop - length if backbone.family == "causal-lm" else span.start
+
+
+def _chunks(source: Encoded, target: Encoded, batch_size: int) -> Iterator[list[int]]:
+    """Pairs in batches, those of like length together."""
+    order = np.argsort(np.maximum(source.lengths, target.lengths), kind="stable").tolist()
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _effects(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The drop of the margin, and the part of it that patching undoes (restore) or brings about (damage),
+    [rows] each.
+    """
+    total = (part["clean"] - part["adversarial"]).to_numpy()
+    restored, damaged = (
+        (part["patched"] - part["adversarial"]).to_numpy(),
+        (part["clean"] - part["patched"]).to_numpy(),
+    )
+    return total, np.where(part["direction"] == "restore", restored, damaged)
+
+
+def _check(backbone: Backbone, source: Encoded, target: Encoded, masks: Sequence[Tensor], where: str) -> None:
+    if where not in WHERE:
+        raise unknown("place", where, WHERE)
+    if len(source) != len(target):
+        raise SkillkitError(f"Patching pairs texts one to one; got {len(source)} and {len(target)} of them.")
+    shape = [len(backbone.sites), backbone.width]
+    for mask in masks:
+        if mask.dtype != torch.bool or list(mask.shape) != shape:
+            raise SkillkitError(
+                f"The neurons of {backbone.name!r} are a bool mask [sites, width] = {shape}; got {mask.dtype} {list(mask.shape)}."
+            )

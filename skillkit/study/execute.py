@@ -1,0 +1,111 @@
+"""Run one notebook by papermill, and keep what went wrong where a reader finds it.
+
+The executed notebook is always kept, with the error in it if there was one. Beside it then lies
+`<notebook>.error.json`: which page, what error, which command runs it again. This is the one command that
+the Snakefile calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from skillkit.files import atomic_write
+from skillkit.study.environment import PEAK, QUIET, kernel_name
+
+
+def execute(
+    notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
+) -> bool:
+    """Run `notebook` into `executed`; True when it came to its end and wrote the `expected` files."""
+    import papermill
+
+    error_file = executed.with_suffix(".error.json")
+    error_file.unlink(missing_ok=True)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    peak_file = executed.with_suffix(".peak")
+    os.environ[PEAK] = str(peak_file.resolve())
+    began = time.perf_counter()
+    error: dict[str, str] | None = None
+    try:
+        _run(notebook, executed, parameters)
+    except papermill.PapermillExecutionError as failure:
+        error = {"error": failure.ename, "message": failure.evalue, "cell": str(failure.exec_count or "")}
+    except Exception as failure:  # the kernel died (most often: out of memory), or did not start
+        text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
+        error = {"error": type(failure).__name__, "message": text, "cell": ""}
+    _note(executed, seconds=time.perf_counter() - began, peak=_peak_bytes(peak_file))
+    missing = [str(path) for path in expected if not path.is_file()]
+    if error is None and missing:
+        text = f"it ran to its end, but did not write {', '.join(missing)}"
+        error = {"error": "MissingResult", "message": text, "cell": ""}
+    if error is None:
+        return True
+    content = {"notebook": notebook.stem, "parameters": dict(parameters), **error}
+    _write(error_file, json.dumps(content, indent=1) + "\n")
+    print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
+    return False
+
+
+def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
+    """Papermill; once more where the kernel did not come up. It is told which ports to take, and one may be taken by then."""
+    import papermill
+
+    for last in (False, True):
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(executed),
+                dict(parameters),
+                kernel_name=kernel_name(),
+                progress_bar=False,
+                log_output=False,
+            )
+            return
+        except RuntimeError as failure:  # no cell has run yet, so nothing is done twice
+            if last or "before replying to kernel_info" not in str(failure):
+                raise
+
+
+def _peak_bytes(peak_file: Path) -> int:
+    """Peak memory of the kernel: what a forked one wrote down, or that of our own child."""
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with suppress(OSError, ValueError):  # not there, or cut off by a full disk
+        text = peak_file.read_text()
+        peak_file.unlink()
+        kibibytes = int(text)
+    return kibibytes * (1 if sys.platform == "darwin" else 1024)
+
+
+def _note(executed: Path, seconds: float, peak: int) -> None:
+    """Write run time and peak memory into the executed notebook, for the book's status page."""
+    try:
+        content = json.loads(executed.read_text())
+    except (OSError, ValueError):
+        return
+    content["metadata"]["skillkit"] = {
+        "seconds": round(seconds, 1),
+        "peak_bytes": peak,
+        "finished": time.time(),
+    }
+    _write(executed, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that no result depends on: where the disk is full, say so, and leave the page its own error."""
+    try:
+        with atomic_write(path) as beside:
+            beside.write_text(text)
+    except OSError as failure:
+        print(
+            f"{path} could not be written: {failure.strerror}. Check space and permissions.", file=sys.stderr
+        )

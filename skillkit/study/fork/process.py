@@ -1,0 +1,276 @@
+"""Start notebooks at once: a process that has imported the heavy libraries, and forks for each notebook.
+
+Importing torch, transformers and the rest takes several seconds; a study of small models would spend most of its time on
+that. So a local run keeps one *warm* process that has done it. `skillkit execute` and the kernels it starts are forks of that process,
+which share its memory. Without a warm process (on a cluster, or where forking is not to be had) everything runs as usual.
+
+One thread, one loop: nothing is forked while another thread holds a lock.
+"""
+
+import gc
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from skillkit.study.environment import KERNEL, PEAK, QUIET, VARIABLE
+from skillkit.study.fork.client import STARTED, ask
+
+#: What a notebook may need; imported once, before the first fork.
+PRELOADED = (
+    "ipykernel.kernelapp",
+    "ipykernel.debugger",
+    "IPython.core.completer",
+    "sqlite3",
+    "papermill",
+    "nbclient",
+    "altair",
+    "pandas.io.formats.style",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "torch",
+    "datasets",
+    "peft",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.roberta.modeling_roberta",
+    "transformers.models.t5.modeling_t5",
+    "transformers.models.auto.modeling_auto",
+    "skillkit.charts.figures",
+    "skillkit.data.loading",
+    "skillkit.stats.claims",
+    "skillkit.neurons.scores",
+    "skillkit.results",
+    "skillkit.tuning.prompt",
+)
+
+
+@contextmanager
+def warm_process() -> Iterator[dict[str, str]]:
+    """Keep a warm process alive; yields the environment variables that make `skillkit execute` use it.
+
+    It imports while the first work is being planned; who asks early waits. The variables are empty where processes cannot be
+    forked safely (Windows, macOS).
+    """
+    if not sys.platform.startswith("linux"):
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="skillkit-") as folder:
+        path = str(Path(folder, "warm"))
+        _write_kernel(Path(folder), path)
+        # The libraries look at these when they are imported, so a fork cannot set them for itself.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "skillkit.study.fork.process", path], env=environment
+        )
+        try:
+            paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
+            yield {VARIABLE: path, "JUPYTER_PATH": paths} if _listens(server, path) else {}
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def execute_warm(
+    notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
+) -> bool | None:
+    """`skillkit.study.execute.execute` in a fork of the warm process; None when there is none."""
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    try:
+        return ask(path, "execute", str(notebook), str(executed), parameters, [str(e) for e in expected]) == 0
+    except OSError:
+        return None
+
+
+def _write_kernel(folder: Path, socket_path: str) -> None:
+    client = Path(__file__).with_name("client.py")
+    spec = {
+        "argv": [sys.executable, "-S", "-E", str(client), socket_path, "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    (folder / "kernels" / KERNEL).mkdir(parents=True)
+    (folder / "kernels" / KERNEL / "kernel.json").write_text(json.dumps(spec))
+
+
+def _listens(server: "subprocess.Popen[bytes]", path: str, patience: float = 30.0) -> bool:
+    end = time.monotonic() + patience
+    while time.monotonic() < end and server.poll() is None:
+        if os.path.exists(path):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def serve(path: str) -> None:
+    """Import everything, then fork for each request until we are terminated, or our run was killed and no fork is at work."""
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the run, which ends us
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    for module in os.environ.get("SKILLKIT_PRELOAD", " ".join(PRELOADED)).split():
+        import_module(module)
+    gc.collect()
+    children: dict[int, socket.socket] = {}
+    try:
+        _loop(listener, children, parent)
+    finally:
+        for pid in children:
+            _kill(pid, signal.SIGKILL)
+
+
+def _loop(listener: socket.socket, children: dict[int, socket.socket], parent: int) -> None:
+    with selectors.DefaultSelector() as ready:
+        ready.register(listener, selectors.EVENT_READ)
+        while children or os.getppid() == parent:
+            for key, _ in ready.select(timeout=0.05):
+                if key.fileobj is listener:
+                    connection, _ = listener.accept()
+                    pid = _fork(connection, listener, list(children.values()))
+                    if pid is None:
+                        continue
+                    children[pid] = connection
+                    ready.register(connection, selectors.EVENT_READ, pid)
+                else:
+                    _heed(key.fileobj, key.data)  # type: ignore[arg-type]
+                    if key.fileobj.fileno() < 0:  # type: ignore[union-attr]
+                        ready.unregister(key.fileobj)
+            for pid, status in _ended(children):
+                connection = children.pop(pid)
+                if connection.fileno() >= 0:
+                    ready.unregister(connection)
+                    _say(connection, status)
+
+
+def _fork(connection: socket.socket, listener: socket.socket, others: list[socket.socket]) -> int | None:
+    first, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    if not first:  # somebody only looked whether we are there
+        connection.close()
+        return None
+    with connection.makefile("rb") as rest:
+        message = json.loads(first + rest.readline())
+    if message["call"] == "execute":
+        _draw_examples(*message["arguments"])
+    # What is here stays: no fork's garbage collector need walk through it, which takes time and copies the memory that
+    # they share.
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            for inherited in (connection, listener, *others):
+                inherited.close()
+            status = _become(message, streams)
+        except SystemExit as ending:
+            status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    for stream in streams:
+        os.close(stream)
+    with suppress(OSError):
+        connection.sendall(STARTED)
+    return pid
+
+
+def _draw_examples(
+    notebook: str, executed: str, parameters: Mapping[str, Any], expected: Sequence[str]
+) -> None:
+    """Draw the examples of a page's bundled task here, once, so that every later fork has them. Pure Python: no thread starts."""
+    from skillkit.classroom.splits import draw_task
+
+    with suppress(Exception):  # if it is wrong, the page says so
+        draw_task(parameters["task"])
+
+
+def _become(message: dict[str, Any], streams: list[int]) -> int:
+    """Turn this fork into what was asked for."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    for target, stream in enumerate(streams):
+        os.dup2(stream, target)
+        os.close(stream)
+    os.chdir(message["folder"])
+    os.environ.clear()
+    os.environ.update(message["environment"])
+    return CALLS[message["call"]](*message["arguments"])
+
+
+def _kernel(connection_file: str) -> int:
+    from ipykernel.kernelapp import launch_new_instance
+
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    try:
+        # A page is not what somebody typed: it stays out of the reader's IPython history.
+        launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
+    finally:
+        if PEAK in os.environ:
+            with suppress(OSError):  # a full disk
+                Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+    return 0
+
+
+def _execute(notebook: str, executed: str, parameters: dict[str, Any], expected: list[str]) -> int:
+    from skillkit.study.execute import execute
+
+    return 0 if execute(Path(notebook), Path(executed), parameters, [Path(e) for e in expected]) else 1
+
+
+CALLS: dict[str, Callable[..., int]] = {"kernel": _kernel, "execute": _execute}
+
+
+def _heed(connection: socket.socket, pid: int) -> None:
+    """Pass a signal on to the fork; end it when whoever asked for it is gone."""
+    try:
+        received = connection.recv(64)
+    except OSError:
+        received = b""
+    for number in received.split():
+        _kill(pid, int(number))
+    if not received:
+        _kill(pid, signal.SIGKILL)
+        connection.close()
+
+
+def _kill(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _ended(children: dict[int, socket.socket]) -> Iterator[tuple[int, int]]:
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        if pid in children:
+            yield pid, os.waitstatus_to_exitcode(status)
+
+
+def _say(connection: socket.socket, status: int) -> None:
+    with suppress(OSError):
+        connection.sendall(b"%d" % (status if status >= 0 else 128 - status))
+    connection.close()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,489 @@
+"""A study: models × tasks × seeds × budget, and the notebooks to run over them; read from
+`studies/<name>.yaml`.
+
+    title: The classroom study
+    models: [mini-roberta, mini-t5]        # or name: {steps: 300}, to give one model its own budget
+    tasks: [film, news]                    # likewise
+    seeds: [0, 1]
+    budget: {length: 16, steps: 150}       # parameters of the notebooks, for all models and tasks
+    notebooks: [01_prompt_tuning, …]       # or name: {…}, parameters for that notebook alone;
+                                           # only: [film] among them says for which tasks it runs
+
+A *page* is one notebook for one place of the study: a model and a task, a model, or the whole study. Where
+the same parameter is given more than once, the more special one holds: budget < model < task < notebook.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from skillkit.data.tasks import get_task
+from skillkit.errors import SkillkitError, unknown
+from skillkit.files import atomic_write
+from skillkit.models.bundled import MODELS, kept_weights
+from skillkit.results import Place, slug
+from skillkit.study.table import NOTEBOOKS, Notebook, find_notebook, notebook_parameters
+
+HUB_MODELS = (
+    *("roberta-base", "roberta-large", "distilroberta-base", "bert-base-uncased", "bert-base-cased"),
+    *("bert-large-uncased", "t5-small", "t5-base", "t5-large", "gpt2", "gpt2-medium", "distilgpt2"),
+)
+"""Hub ids without an owner; others are written `owner/name`."""
+
+BUDGET = ("length", "steps", "batch_size", "learning_rate", "evaluate_every", "limit", "device")
+_COUNTS = ("length", "steps", "batch_size", "evaluate_every")
+_LIMITS = ("limit", "examples")
+_NAMED_KINDS = (*_COUNTS, *_LIMITS, "learning_rate", "device")
+_KEYS = ("title", "description", "models", "tasks", "seeds", "data", "budget", "notebooks")
+_FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
+
+DATA_VARIABLE = "$SKILLKIT_DATA"
+
+_REQUESTS = "requests.json"
+OWN = "own"
+"""The study of a reader's own pages: its file lies with its results."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook for one place of a study."""
+
+    notebook: Notebook
+    place: Place
+
+    @property
+    def table(self) -> Path:
+        """The table it writes."""
+        return self.place.table(self.notebook.name)
+
+    @property
+    def executed(self) -> Path:
+        """The executed notebook."""
+        return self.place.notebook(self.notebook.name)
+
+    @property
+    def error(self) -> Path:
+        """What went wrong, if something did."""
+        return self.executed.with_suffix(".error.json")
+
+    def __str__(self) -> str:
+        """Such as `02_skill_neurons mini-t5 film`."""
+        return " ".join(filter(None, (self.notebook.name, self.place.model, self.place.task)))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study. `models`, `tasks` and `notebooks` map names to their own parameters, usually none.
+    `only` maps a notebook to the tasks that it is restricted to.
+    """
+
+    name: str
+    models: Mapping[str, Mapping[str, Any]]
+    tasks: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+    notebooks: Mapping[str, Mapping[str, Any]]
+    budget: Mapping[str, Any]
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data: str | None = None
+    title: str = ""
+    description: str = ""
+    project: Path = Path(".")
+    results: str = "results"
+
+    @cached_property
+    def rows(self) -> tuple[Notebook, ...]:
+        """The notebooks that this study runs, by number: those that it lists and that have a file."""
+        return tuple(
+            row
+            for row in NOTEBOOKS.values()
+            if row.name in self.notebooks and self.source(row).is_file() and self._fits(row)
+        )
+
+    def source(self, notebook: Notebook) -> Path:
+        """The notebook's file, not executed."""
+        return self.project / "notebooks" / f"{notebook.name}.ipynb"
+
+    @cached_property
+    def pages(self) -> tuple[Page, ...]:
+        """Every page, in the order in which a reader would want them made."""
+        return tuple(Page(row, place) for row in self.rows for place in self._places(row))
+
+    def pattern(self, notebook: Notebook) -> Page:
+        """The page of a notebook with `{model}` and `{task}` in place of names, for the Snakefile."""
+        model = "{model}" if notebook.scope != "study" else None
+        return Page(
+            notebook, Place(self.name, model, "{task}" if notebook.scope == "cell" else None, self.results)
+        )
+
+    def inputs(self, page: Page) -> list[Path]:
+        """The files that a page reads: results of other pages, and the weights of bundled models."""
+        results = [
+            path
+            for other in self.pages
+            if other.notebook.name in page.notebook.reads and _within(other.place, page.place)
+            for path in self.outputs(other)
+        ]
+        models = [page.place.model] if page.place.model else self.models
+        weights = [path for model in models for path in kept_weights(model)]
+        return [*results, *weights]
+
+    def outputs(self, page: Page) -> list[Path]:
+        """The result files that a page writes: its table, and a file per seed for prompts and scores."""
+        place, row = page.place, page.notebook
+        prompts = [place.prompt(seed) for seed in self.seeds] if row.prompts else []
+        scores = [place.scores(seed) for seed in self.seeds] if row.scores else []
+        return [page.table, *prompts, *scores]
+
+    def parameters(self, page: Page) -> dict[str, Any]:
+        """The values that a page's notebook runs with: of all that the study gives, those it declares."""
+        model, task, row = page.place.model, page.place.task, page.notebook
+        given: dict[str, Any] = {
+            "study": self.name,
+            "model": model,
+            "task": task,
+            "models": list(self.models),
+            "tasks": list(self._tasks(row)),
+            "seeds": list(self.seeds),
+            "data": None
+            if self.data == DATA_VARIABLE
+            else self.data,  # load_task looks at the variable itself
+            "results": self.results,
+            **self.budget,
+            **self.models.get(model or "", {}),
+            **self.tasks.get(task or "", {}),
+            **self.notebooks.get(row.name, {}),
+        }
+        declared = notebook_parameters(self.source(row))
+        return {name: value for name, value in given.items() if name in declared}
+
+    def page(self, notebook: Notebook, model: str | None = None, task: str | None = None) -> Page:
+        """The page of a notebook for a place, given by names or by the folder names made from them.
+
+        Raises SkillkitError when the study has no such page.
+        """
+        model = next((name for name in self.models if model and slug(name) == slug(model)), model)
+        for page in self.pages:
+            if page.notebook == notebook and (page.place.model, page.place.task) == (model, task):
+                return page
+        wanted = " ".join(filter(None, (notebook.name, model, task)))
+        if reason := self._why_not(notebook, task):
+            raise SkillkitError(f"There is no page {wanted!r} in study {self.name!r}: {reason}")
+        raise unknown(
+            "page",
+            wanted,
+            map(str, (p for p in self.pages if p.notebook == notebook)),
+            f"Study: {self.name}.",
+        )
+
+    def _why_not(self, row: Notebook, task: str | None) -> str:
+        """Why a notebook is not made for a task of the study, or at all; nothing where that is not the reason."""
+        if not self._fits(row):
+            return f"{row.name} needs the papers' released prompts. Set SKILLKIT_REFERENCE to their folder."
+        if row.name in self.notebooks and row not in self.rows:
+            return f"{self.source(row)} is missing. Restore it from the repository."
+        if row not in self.rows:
+            made = ", ".join(each.name for each in self.rows)
+            return f"the study does not list {row.name}. It lists {made}."
+        if task is None or task not in self.tasks:
+            return ""
+        fit = [name for name in self._tasks(row) if _suits(row, name)]
+        if task in fit:
+            return ""
+        lack = {"twin": "tasks with an adversarial twin", "factors": "tasks with known generating factors"}
+        if not _suits(row, task):
+            where = f"{row.name} is only made for {lack[str(row.needs)]}"
+        else:
+            where = f"the study makes {row.name} for some tasks only ('only' in its file)"
+        return f"{where}. Here these fit: {', '.join(fit) or 'none'}."
+
+    def check_data(self) -> None:
+        """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
+        if self.data in (None, ""):
+            return
+        folder = Path(os.environ.get("SKILLKIT_DATA", "") if self.data == DATA_VARIABLE else str(self.data))
+        if folder == Path("") or not folder.is_dir():
+            where = (
+                "SKILLKIT_DATA is not set to a folder"
+                if self.data == DATA_VARIABLE
+                else f"there is no folder {folder}"
+            )
+            raise SkillkitError(
+                f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
+                "Set it: export SKILLKIT_DATA=/path/to/tasks, one folder per task (train.parquet, test.parquet)."
+            )
+        missing = [task for task in self.tasks if not (folder / task).is_dir()]
+        if missing:
+            raise SkillkitError(
+                f"{folder} has no folder for {', '.join(missing)}, which study {self.name!r} uses. "
+                "Add the data, or take the tasks out of the study."
+            )
+
+    def _tasks(self, row: Notebook) -> Iterable[str]:
+        return self.only.get(row.name, tuple(self.tasks))
+
+    def _fits(self, row: Notebook) -> bool:
+        return row.needs != "reference" or Path(os.environ.get("SKILLKIT_REFERENCE", "/nowhere")).is_dir()
+
+    def _places(self, row: Notebook) -> Iterator[Place]:
+        """Where a notebook runs: its scope's places, less the tasks that it does not suit."""
+        models = list(self.models) if row.scope != "study" else [None]
+        tasks = [task for task in self._tasks(row) if _suits(row, task)] if row.scope == "cell" else [None]
+        for model in models:
+            for task in tasks:
+                yield Place(self.name, model, task, self.results)
+
+
+def _suits(row: Notebook, task: str) -> bool:
+    if row.needs == "twin":
+        return get_task(task).twin is not None
+    if row.needs == "factors":
+        from skillkit.classroom.tasks import TASKS
+
+        return task in TASKS
+    return True
+
+
+def _within(inner: Place, outer: Place) -> bool:
+    return all(
+        wide is None or narrow == wide
+        for narrow, wide in ((inner.model, outer.model), (inner.task, outer.task))
+    )
+
+
+def load_study(name: str | Path, project: str | Path = ".", results: str = "results") -> Study:
+    """Read and check a study, by its name in `studies/` or by the path of its file.
+
+    Raises FileNotFoundError when there is none, SkillkitError (with the nearest known name) when something
+    in it is wrong.
+    """
+    project = Path(project)
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else project / "studies" / f"{name}.yaml"
+    if name == OWN and not path.is_file():
+        path = own_file(project, results)
+        if not path.is_file():
+            raise SkillkitError(
+                "You have no pages of your own yet. `skillkit page … -p name=value` makes them."
+            )
+    if not path.is_file():
+        raise unknown(
+            "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
+        )
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        raise SkillkitError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise SkillkitError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    return check_study(path, content, project, results)
+
+
+def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
+    """The study that a file at `path` with this content would be. Raises SkillkitError as `load_study` does."""
+    study = replace(make_study(path.stem, content, path), project=project, results=results)
+    _check_notebooks(study, path)
+    return study
+
+
+def own_file(project: Path, results: str = "results") -> Path:
+    """The study file that `skillkit page` writes for a reader's own pages."""
+    return project / results / OWN / f"{OWN}.yaml"
+
+
+def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
+    """What a reader asked for: for each page of their own the `study` it is based on, and the parameters `given`."""
+    try:
+        content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def note_requests(project: Path, requests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what `read_requests` reads."""
+    with atomic_write(own_file(project).with_name(_REQUESTS)) as beside:
+        beside.write_text(json.dumps(requests, indent=1, default=str) + "\n")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error, instead of the last one holding."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in keys:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    )
+                keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def study_names(project: str | Path = ".") -> list[str]:
+    """The names of all studies in the project, the default one first."""
+    names = sorted(path.stem for path in (Path(project) / "studies").glob("*.yaml"))
+    return sorted(names, key=lambda name: name != "classroom")
+
+
+def make_study(name: str, content: Any, path: Path) -> Study:
+    """A study from the content of its file; `path` is only used in messages."""
+    fail = _failure(path)
+    if not isinstance(content, Mapping):
+        raise fail("expected a mapping with the keys models, tasks, seeds and notebooks")
+    for key in content:
+        if key not in _KEYS:
+            raise _in_file(path, unknown("key", str(key), _KEYS))
+    missing = [key for key in ("models", "tasks", "seeds", "notebooks") if not content.get(key)]
+    if missing:
+        raise fail(f"{', '.join(missing)} missing or empty")
+    for key in ("title", "description", "data"):
+        if not isinstance(content.get(key), str | None):
+            raise fail(f"{key}: expected text, not {content[key]!r}; put it in quotes")
+    seeds = content["seeds"]
+    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise fail(f"seeds: expected a list of whole numbers such as [0, 1], not {seeds!r}")
+    if len(set(seeds)) < len(seeds):
+        raise fail(f"seeds: {seeds!r} names a seed twice")
+    budget = content.get("budget") or {}
+    _check_parameters(path, "budget", budget, BUDGET)
+    tasks = _named(path, "tasks", content["tasks"], _check_task, BUDGET)
+    notebooks = _named(path, "notebooks", content["notebooks"], lambda name: find_notebook(name).name, None)
+    only = {
+        row: _restriction(path, row, own.pop("only"), tasks)
+        for row, own in notebooks.items()
+        if "only" in own
+    }
+    return Study(
+        name=name,
+        models=_named(path, "models", content["models"], _check_model, BUDGET),
+        tasks=tasks,
+        seeds=tuple(seeds),
+        notebooks=notebooks,
+        only=only,
+        budget=budget,
+        data=content.get("data"),
+        title=content.get("title") or name.capitalize(),
+        description=content.get("description") or "",
+    )
+
+
+def _restriction(path: Path, notebook: str, given: Any, tasks: Iterable[str]) -> tuple[str, ...]:
+    """The tasks that a notebook is restricted to."""
+    if not isinstance(given, list) or not given:
+        raise _failure(path)(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}")
+    for task in given:
+        if not isinstance(task, str) or task not in tasks:
+            raise _in_file(path, unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}."))
+    return tuple(given)
+
+
+def _named(
+    path: Path, key: str, given: Any, check: Callable[[str], str], allowed: Iterable[str] | None
+) -> dict[str, dict[str, Any]]:
+    """A list of names, or a mapping from names to parameters, as a checked mapping."""
+    if isinstance(given, list):
+        if wrong := next((name for name in given if isinstance(name, Mapping | list)), None):
+            hint = " To give one its own parameters, write a mapping: name: {steps: 300}, without dashes"
+            raise _failure(path)(f"{key}: expected a list of names, but {wrong!r} stands in it.{hint}")
+        given = dict.fromkeys(given)
+    if not isinstance(given, Mapping):
+        raise _failure(path)(f"{key}: expected a list of names, not {given!r}")
+    checked = {}
+    for name, parameters in given.items():
+        try:
+            full = check(str(name))
+        except SkillkitError as error:
+            raise _in_file(path, error) from error
+        _check_parameters(path, f"{key}: {name}", parameters or {}, allowed)
+        checked[full] = dict(parameters or {})
+    return checked
+
+
+def _check_parameters(path: Path, where: str, given: Any, allowed: Iterable[str] | None) -> None:
+    if not isinstance(given, Mapping):
+        raise _failure(path)(f"{where}: expected parameters such as {{steps: 300}}, not {given!r}")
+    for name, value in given.items():
+        if name in _FROM_STUDY or (allowed is not None and name not in allowed):
+            raise _in_file(
+                path, unknown("parameter", str(name), allowed or (), f"It stands under {where!r}.")
+            )
+        if fault := _fault(name, value):
+            raise _failure(path)(f"{where}: {name} is {value!r}; expected {fault}")
+
+
+def _check_notebooks(study: Study, path: Path) -> None:
+    """Raise SkillkitError unless each notebook declares what the study gives to it alone, as values of that kind."""
+    for name, own in study.notebooks.items():
+        source = study.source(NOTEBOOKS[name])
+        if not own or not source.is_file():
+            continue
+        defaults = notebook_parameters(source)
+        for key, value in own.items():
+            where = f"notebooks: {name}"
+            if key not in defaults:
+                known = [*(k for k in defaults if k not in _FROM_STUDY), "only"]
+                raise _in_file(path, unknown("parameter", str(key), known, f"It stands under {where!r}."))
+            if fault := _fault(key, value) or (key not in _NAMED_KINDS and _misfit(value, defaults[key])):
+                raise _failure(path)(f"{where}: {key} is {value!r}; expected {fault}")
+
+
+def _fault(name: str, value: Any) -> str:
+    """What a parameter that many notebooks share should be, where it is something else; else nothing."""
+    whole = type(value) is int and value > 0
+    if name in _COUNTS and not whole:
+        return "a whole number above 0"
+    if name in _LIMITS and not whole and value is not None:
+        return "a whole number above 0, or null for all"
+    if name == "learning_rate" and not (_is_number(value) and value > 0):
+        hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
+        return f"a number above 0{hint}"
+    return "a text such as cpu or auto" if name == "device" and not isinstance(value, str) else ""
+
+
+def _misfit(value: Any, default: Any) -> str:
+    """What a parameter should be, going by its default, where it is something else; else nothing. None allows any."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return "" if type(value) is int and value >= min(default, 0) else "a whole number, not below 0"
+    if isinstance(default, float):
+        return "" if _is_number(value) else "a finite number"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(default, list):
+        fits = isinstance(value, list) and not any(_misfit(each, default[0]) for each in value if default)
+        return "" if fits else f"a list such as {default}"
+    if isinstance(default, dict):
+        return "" if isinstance(value, dict) else "a mapping: {name: value}"
+    return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_model(name: str) -> str:
+    if name in MODELS or name in HUB_MODELS or "/" in name or Path(name).is_dir():
+        return name
+    raise unknown("model", name, (*MODELS, *HUB_MODELS), "Other Hub models are written owner/name.")
+
+
+def _check_task(name: str) -> str:
+    return get_task(name).name
+
+
+def _failure(path: Path) -> Callable[[str], SkillkitError]:
+    return lambda text: SkillkitError(f"{path}: {text}.")
+
+
+def _in_file(path: Path, error: SkillkitError) -> SkillkitError:
+    return SkillkitError(f"{path}: {error}")

@@ -1,0 +1,148 @@
+"""The notebook table: what each notebook is about, where it runs, what it reads and what it writes.
+
+The Snakefile, the command line and the book all read this one table. A notebook's `scope` says how often it
+runs:
+
+    cell    once for each model and task
+    model   once for each model, over all tasks
+    study   once, over all models and tasks
+
+To add a notebook: put it into `notebooks/`, with its first code cell tagged `parameters`, and add a row here.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from skillkit.errors import SkillkitError, unknown
+
+Scope = Literal["cell", "model", "study"]
+Need = Literal["twin", "factors", "reference"]
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A row of the table.
+
+    `reads` names the notebooks whose results must be there first: those of the same model and task for a
+    `cell` notebook, of the same model for a `model` one, all of them for a `study` one. Every notebook
+    writes a table; `prompts` and `scores` say whether it also writes these files, one per seed. `needs`
+    restricts it to tasks with an adversarial twin, to tasks with known generating factors, or to machines
+    with the papers' released prompts (SKILLKIT_REFERENCE).
+    """
+
+    name: str
+    title: str
+    scope: Scope = "cell"
+    reads: tuple[str, ...] = ()
+    prompts: bool = False
+    scores: bool = False
+    needs: Need | None = None
+
+    @property
+    def number(self) -> str:
+        """The two digits that the name starts with."""
+        return self.name[:2]
+
+
+_TUNING, _NEURONS, _ATTACK = "01_prompt_tuning", "02_skill_neurons", "04_adversarial"
+
+NOTEBOOKS: dict[str, Notebook] = {
+    row.name: row
+    for row in (
+        Notebook(_TUNING, "Prompt tuning", prompts=True),
+        Notebook(_NEURONS, "Skill neurons", reads=(_TUNING,), scores=True),
+        Notebook("03_perturbation", "Perturbing skill neurons", reads=(_TUNING, _NEURONS)),
+        Notebook(_ATTACK, "Adversarial text", reads=(_TUNING, _NEURONS), needs="twin"),
+        Notebook("05_task_specificity", "Task specificity", "model", reads=(_NEURONS,)),
+        Notebook("06_origin", "Where skill neurons come from", reads=(_TUNING, _NEURONS)),
+        Notebook("07_pruning", "Pruning", reads=(_TUNING, _NEURONS)),
+        Notebook("08_transfer", "Prompt transfer between tasks", "model", reads=(_TUNING, _NEURONS)),
+        Notebook("09_projection", "Prompt transfer between models", "study", reads=(_TUNING,)),
+        Notebook(
+            "10_comparison",
+            "Comparison over the study",
+            "study",
+            reads=(_TUNING, _NEURONS, "03_perturbation", _ATTACK),
+        ),
+        Notebook("11_released_prompts", "The papers' released prompts", "study", needs="reference"),
+        Notebook("12_factors", "What a skill neuron follows", reads=(_TUNING, _NEURONS), needs="factors"),
+        Notebook("13_patching", "Causal patching", reads=(_TUNING, _NEURONS), needs="twin"),
+        Notebook("14_robust_tuning", "Tuning for robustness", reads=(_TUNING, _NEURONS), needs="twin"),
+    )
+}
+
+
+def priority(row: Notebook) -> int:
+    """How early a notebook's pages start, for the Snakefile: first what many others read, then the long pages over many tasks, so
+    that no long one is left to run alone at the end."""
+    readers = sum(row.name in other.reads for other in NOTEBOOKS.values())
+    return readers + (4 if row.scope != "cell" else 0)
+
+
+def find_notebook(name: str) -> Notebook:
+    """The row of a notebook, given its name or number (`02_skill_neurons`, `02`, `2`).
+
+    Raises SkillkitError, naming the nearest notebook, when there is none.
+    """
+    if name in NOTEBOOKS:
+        return NOTEBOOKS[name]
+    for row in NOTEBOOKS.values():
+        if name.isdigit() and int(name) == int(row.number):
+            return row
+    raise unknown("notebook", name, NOTEBOOKS, "A notebook of your own is a row in skillkit/study/table.py.")
+
+
+def notebook_parameters(path: Path) -> dict[str, Any]:
+    """Names and default values of the variables set in the notebook's cell tagged `parameters`.
+
+    Raises SkillkitError when the file is not a notebook, or has no such cell, or sets something else than
+    literals.
+    """
+    for source in _code_cells(path, tag="parameters"):
+        values = {}
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                name, value = statement.targets[0].id, statement.value
+            elif (
+                isinstance(statement, ast.AnnAssign)
+                and isinstance(statement.target, ast.Name)
+                and statement.value
+            ):
+                name, value = statement.target.id, statement.value
+            else:
+                continue
+            try:
+                values[name] = ast.literal_eval(value)
+            except ValueError as error:
+                raise SkillkitError(
+                    f"{path}: the parameter {name!r} is no plain value; write a number, text, list or None."
+                ) from error
+        return values
+    raise SkillkitError(
+        f"{path} has no code cell tagged 'parameters', so it cannot be run with other values. Tag one."
+    )
+
+
+def notebook_code(path: Path) -> str:
+    """All Python code of a notebook, without lines meant for IPython alone."""
+    lines = "\n".join(_code_cells(path)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def _code_cells(path: Path, tag: str | None = None) -> list[str]:
+    try:
+        cells = json.loads(path.read_text())["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SkillkitError(
+            f"{path} is not a readable notebook ({error}). Restore it from the repository."
+        ) from error
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and (tag is None or tag in cell.get("metadata", {}).get("tags", []))
+    ]

@@ -1,0 +1,285 @@
+"""How well a similarity of prompts predicts their zero-shot transfer, and whether task types do.
+
+Both come as matrices [T, T] over the same tasks in the same order: `transfer[s, t]` is the accuracy of
+source task s's prompt on target task t, its diagonal holds each task's own prompt, and *relative* transfer
+is transfer[s, t] / transfer[t, t]. Su et al. (2022) report a Spearman correlation but released no code for
+it, so how they aggregated it is unknown; the five natural ways are all here, because they disagree.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from skillkit.transfer.similarities import same_type
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+AGGREGATIONS = {
+    "tgt_off": "per target, over the other tasks' prompts; mean over targets",
+    "tgt_all": "per target, its own prompt included; mean over targets",
+    "src_off": "per source, over the other targets, relative transfer; mean over sources",
+    "pool_rel_off": "one correlation over all pairs of different tasks, relative transfer",
+    "pool_rel_all": "one correlation over all pairs, own prompts included, relative transfer",
+}
+"""The ways to turn two matrices into one Spearman correlation, and what each means."""
+
+
+def relative_transfer(transfer: ArrayLike) -> Array:
+    """Transfer divided by each target's own-prompt value, [T, T]; NaN for a target whose own value is 0."""
+    values = _square(transfer, "transfer")
+    own = np.diag(values)
+    return cast(Array, values / np.where(own > 0, own, np.nan))
+
+
+def prediction(metric: ArrayLike, transfer: ArrayLike) -> dict[str, float]:
+    """Spearman correlation of `metric` with `transfer`, both [T, T] (source, target), for each of
+    `AGGREGATIONS`.
+
+    Pairs in which either is NaN are left out; a target or source for which a correlation is undefined (fewer
+    than two pairs, or constant values) is left out of the mean. Raises ValueError for shapes that do not
+    match.
+    """
+    scores, values = _square(metric, "metric"), _square(transfer, "transfer")
+    _same_shape(scores, values)
+    own = np.eye(len(scores), dtype=bool)
+    result = _aggregate(scores[None], values[None], relative_transfer(values)[None], ~own[None], own[None])
+    return {name: float(value[0]) for name, value in result.items()}
+
+
+def prediction_intervals(
+    metric: ArrayLike,
+    transfer: ArrayLike,
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals (low, high) over *tasks* for each of `AGGREGATIONS`.
+
+    A resample draws T tasks with replacement. A pair of two copies of one task is no pair of tasks and is
+    left out; "own prompt" pairs enter once per copy. Resamples that leave a correlation undefined are
+    dropped.
+    """
+    drawn = _resampled(metric, transfer, resamples, seed)
+    return {name: _interval(values, confidence) for name, values in drawn.items()}
+
+
+def prediction_difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    transfer: ArrayLike,
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """How much better `first` predicts transfer than `second`, for each of `AGGREGATIONS`: value, low, high.
+
+    Both metrics are correlated with transfer in the same resamples of the tasks, so the interval is a paired
+    one.
+    """
+    one, other = prediction(first, transfer), prediction(second, transfer)
+    drawn = _resampled(first, transfer, resamples, seed), _resampled(second, transfer, resamples, seed)
+    result = {}
+    for name in AGGREGATIONS:
+        low, high = _interval(drawn[0][name] - drawn[1][name], confidence)
+        result[name] = {"value": one[name] - other[name], "low": low, "high": high}
+    return result
+
+
+def prediction_table(
+    metrics: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """`prediction` of several metrics [T, T] by name, one row per metric and aggregation: value, low, high.
+
+    The interval is a 95 % bootstrap over tasks; `resamples=0` leaves it out (NaN).
+    """
+    rows = []
+    for name, metric in metrics.items():
+        intervals = (
+            prediction_intervals(metric, transfer, resamples=resamples, seed=seed) if resamples else {}
+        )
+        for aggregation, value in prediction(metric, transfer).items():
+            low, high = intervals.get(aggregation, (math.nan, math.nan))
+            rows.append(
+                {"metric": name, "aggregation": aggregation, "value": value, "low": low, "high": high}
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class TypeEffect:
+    """Mean relative transfer inside task types and across them, and the test of their difference.
+
+    `low` and `high` are the difference's 95 % bootstrap interval over tasks.
+    """
+
+    inside: float
+    across: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    inside_pairs: int
+    across_pairs: int
+
+
+def type_effect(
+    transfer: ArrayLike, types: Sequence[str], *, resamples: int = 10_000, seed: int = 0
+) -> TypeEffect:
+    """Does a prompt transfer better inside its task type than across types (own prompts left out)?
+
+    One-sided permutation test: the type labels are permuted over tasks, which keeps each prompt's and each
+    target's own strength; all permutations when there are at most 7 tasks, else `resamples` random ones. The
+    p-value counts the observed labelling. NaN when no pair is inside (or none across) a type.
+    """
+    relative = relative_transfer(transfer)
+    if len(types) != len(relative):
+        raise ValueError(
+            f"type_effect: {len(types)} types for {len(relative)} tasks; give one type per task."
+        )
+    usable = ~np.eye(len(relative), dtype=bool) & ~np.isnan(relative)
+    inside = same_type(types).astype(bool)
+
+    def contrast(order: Sequence[int] | NDArray[np.int_]) -> tuple[float, float]:
+        index = np.asarray(order)
+        mask = inside[np.ix_(index, index)]
+        return _mean(relative[usable & mask]), _mean(relative[usable & ~mask])
+
+    within, across = contrast(range(len(relative)))
+    observed = within - across
+    if len(relative) <= 7:
+        orders: list[Sequence[int] | NDArray[np.int_]] = list(itertools.permutations(range(len(relative))))
+        extra = 0  # the observed order is among them
+    else:
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(len(relative)) for _ in range(resamples)]
+        extra = 1
+    differences = np.array([first - second for first, second in map(contrast, orders)])
+    as_large = int((differences >= observed - 1e-12).sum())
+    p_value = (as_large + extra) / (len(orders) + extra) if not math.isnan(observed) else math.nan
+    pairs = int((usable & inside).sum())
+    low, high = _type_interval(relative, inside, seed)
+    return TypeEffect(within, across, observed, low, high, p_value, pairs, int(usable.sum()) - pairs)
+
+
+def _type_interval(relative: Array, inside: Mask, seed: int, resamples: int = 1000) -> tuple[float, float]:
+    """Bootstrap interval over tasks of the mean inside types minus the mean across them."""
+    draw = np.random.default_rng(seed).integers(len(relative), size=(resamples, len(relative)))
+    rows, columns = draw[:, :, None], draw[:, None, :]
+    values, same = relative[rows, columns], inside[rows, columns]
+    usable = (rows != columns) & ~np.isnan(values)
+
+    def means(mask: Mask) -> Array:
+        return _mean_of(np.where(mask, values, np.nan).reshape(resamples, -1))
+
+    return _interval(means(usable & same) - means(usable & ~same), 0.95)
+
+
+def _resampled(metric: ArrayLike, transfer: ArrayLike, resamples: int, seed: int) -> dict[str, Array]:
+    """The correlations in each bootstrap resample of the tasks, [resamples] for each of `AGGREGATIONS`."""
+    scores, values = _square(metric, "metric"), _square(transfer, "transfer")
+    _same_shape(scores, values)
+    relative = relative_transfer(values)
+    count = len(scores)
+    rng = np.random.default_rng(seed)
+    parts: list[dict[str, Array]] = []
+    for start in range(0, resamples, 200):  # 200 at a time keep the arrays small
+        draw = rng.integers(count, size=(min(200, resamples - start), count))
+        rows, columns = draw[:, :, None], draw[:, None, :]
+        own = np.broadcast_to(np.eye(count, dtype=bool), (len(draw), count, count))
+        parts.append(
+            _aggregate(
+                scores[rows, columns],
+                values[rows, columns],
+                relative[rows, columns],
+                np.broadcast_to(rows != columns, own.shape),
+                own,
+            )
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in AGGREGATIONS}
+
+
+def _interval(values: Array, confidence: float) -> tuple[float, float]:
+    """Percentile interval of the defined values; NaN where there is none."""
+    kept = values[~np.isnan(values)]
+    if len(kept) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _aggregate(scores: Array, values: Array, relative: Array, others: Mask, own: Mask) -> dict[str, Array]:
+    """`AGGREGATIONS` of B pairs of matrices [B, T, T]; `others` and `own` mark pairs of different tasks and
+    own prompts.
+    """
+    batch = len(scores)
+    every = others | own
+
+    def by_target(matrix: NDArray) -> NDArray:
+        return matrix.swapaxes(1, 2)
+
+    def pooled(matrix: NDArray) -> NDArray:
+        return matrix.reshape(batch, -1)
+
+    return {
+        "tgt_off": _mean_of(_spearman(by_target(scores), by_target(values), by_target(others))),
+        "tgt_all": _mean_of(_spearman(by_target(scores), by_target(values), by_target(every))),
+        "src_off": _mean_of(_spearman(scores, relative, others)),
+        "pool_rel_off": _spearman(pooled(scores), pooled(relative), pooled(others)),
+        "pool_rel_all": _spearman(pooled(scores), pooled(relative), pooled(every)),
+    }
+
+
+def _spearman(first: Array, second: Array, use: Mask) -> Array:
+    """Spearman correlation along the last axis of the entries marked in `use`; NaN where it is undefined."""
+    use = use & ~np.isnan(first) & ~np.isnan(second)
+    x, y = _centred_ranks(first, use), _centred_ranks(second, use)
+    with np.errstate(invalid="ignore"):
+        return cast(Array, (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
+
+
+def _centred_ranks(values: Array, use: Mask) -> Array:
+    """Average ranks among the used entries minus their mean; 0 elsewhere. Unused entries, as +inf, rank
+    last.
+    """
+    ranks = rankdata(np.where(use, values, np.inf), axis=-1)
+    count = use.sum(-1, keepdims=True)
+    return cast(Array, np.where(use, ranks - (count + 1) / 2, 0.0))
+
+
+def _mean_of(values: Array) -> Array:
+    """Mean over the last axis of the defined values; NaN where there is none."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return cast(Array, np.where(defined, values, 0).sum(-1) / defined.sum(-1))
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _square(values: ArrayLike, name: str) -> Array:
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(
+            f"{name}: shape {matrix.shape}; expected [tasks, tasks], sources down, targets across."
+        )
+    return matrix
+
+
+def _same_shape(scores: Array, values: Array) -> None:
+    if scores.shape != values.shape:
+        raise ValueError(
+            f"metric {scores.shape} and transfer {values.shape}: expected the same tasks in both."
+        )

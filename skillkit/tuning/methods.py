@@ -1,0 +1,221 @@
+"""Other ways of tuning a backbone, with the loop and the budget of prompt tuning: do they use the same neurons?
+
+BitFit, bottleneck adapters and LoRA leave the weights into and out of the FFN neurons as they were pretrained, so a
+neuron keeps its identity and can be compared with those that prompt tuning finds (Wang et al. 2022, "origin"). Full
+tuning, which changes them, is the contrast. There is no prompt: the answer is read at the usual slot (Wang et al.'s
+code reads it at ``<s>`` and inserts no [MASK]).
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from skillkit.data.loading import TaskData
+from skillkit.errors import unknown
+from skillkit.models.backbones import Backbone
+from skillkit.models.inputs import encode
+from skillkit.models.passes import Batch
+from skillkit.models.prompts import answer_hidden, label_logits, label_token_ids
+from skillkit.tuning.prompt import Schedule, accuracy, minimise
+
+
+@dataclass(frozen=True)
+class TunedBackbone:
+    """A tuned copy of a backbone, at its best validation accuracy, with its learning curve (as in ``TunedPrompt``).
+
+    ``trained``: number of parameters that learned. ``seconds``: wall time.
+    """
+
+    backbone: Backbone
+    history: pd.DataFrame
+    validation_accuracy: float
+    trained: int
+    seconds: float
+
+
+#: Method to learning rate. Each is what its literature uses for models of this size, none was tuned here.
+LEARNING_RATES = {"bitfit": 1e-3, "adapter": 1e-3, "lora": 1e-3, "full": 1e-4}
+
+
+def learning_rates(given: Mapping[str, float]) -> dict[str, float]:
+    """Every method's learning rate: the given one, or else its usual one.
+
+    Raises:
+        SkillkitError: a rate for an unknown method.
+    """
+    for method in given:
+        if method not in LEARNING_RATES:
+            raise unknown("tuning method", method, LEARNING_RATES)
+    return {**LEARNING_RATES, **given}
+
+
+def tune_method(
+    backbone: Backbone,
+    task_data: TaskData,
+    method: str,
+    *,
+    steps: int = 400,
+    seed: int = 0,
+    batch_size: int = 32,
+    learning_rate: float | None = None,
+    evaluate_every: int = 50,
+    patience: int | None = None,
+    label_words: str = "own",
+) -> TunedBackbone:
+    """Tune a copy of the backbone by ``bitfit``, ``adapter``, ``lora`` or ``full``; the given backbone is left as it
+    is.
+
+    - ``bitfit``: all biases. Where a linear layer of a layer stack has none (T5, LLaMA), one of zeros is added.
+    - ``adapter``: after each FFN, x + up(ReLU(down(x))) with a bottleneck of a sixteenth of the hidden size, ``up``
+    starting at zero.
+    - ``lora``: rank 8 on the attention's query and value projections (PEFT), merged into them at the end.
+    - ``full``: all parameters.
+
+    Loop, schedule, checkpoint choice and evaluation mode are those of ``tune_prompt``.
+
+    Raises:
+        SkillkitError: unknown method, a loss that is not finite, or a missing split.
+    """
+    if method not in LEARNING_RATES:
+        raise unknown("tuning method", method, LEARNING_RATES)
+    rate = LEARNING_RATES[method] if learning_rate is None else learning_rate
+    tuned = replace(backbone, name=f"{backbone.name}-{method}", model=copy.deepcopy(backbone.model))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        parameters, finish = _PREPARE[method](tuned)
+    task = task_data.task
+    token_ids = label_token_ids(tuned, task, label_words).to(tuned.device)
+    validation = encode(tuned, task_data.validation, task)
+
+    def loss(batch: Batch) -> Tensor:
+        logits = tuned.answer_logits(answer_hidden(tuned, None, batch), token_ids)
+        return nn.functional.cross_entropy(logits, batch.labels)
+
+    def evaluate() -> tuple[float, float]:
+        logits = label_logits(
+            tuned, None, validation, task, batch_size=2 * batch_size, label_words=label_words
+        )
+        return accuracy(logits, validation.labels), nn.functional.cross_entropy(
+            logits, validation.labels
+        ).item()
+
+    run = minimise(
+        loss,
+        parameters,
+        encode(tuned, task_data.train, task),
+        evaluate,
+        Schedule(steps, batch_size, rate, evaluate_every, patience, seed),
+        device=tuned.device,
+        description=f"{tuned.name} · {task.name} · seed {seed}",
+    )
+    trained = sum(parameter.numel() for parameter in parameters)
+    with torch.no_grad():
+        for parameter, best in zip(parameters, run.best, strict=True):
+            parameter.copy_(best)
+    finish()
+    tuned.model.requires_grad_(False).eval()
+    return TunedBackbone(tuned, run.history, run.accuracy, trained, run.seconds)
+
+
+def reinitialised(backbone: Backbone, seed: int = 0) -> Backbone:
+    """The same architecture with random weights, as ``transformers`` initialises them: the control without
+    pretraining.
+
+    Every site keeps its width; the tokenizer is shared.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = type(backbone.model)(copy.deepcopy(backbone.model.config))
+    model.to(backbone.device).requires_grad_(False).eval()  # type: ignore[arg-type]
+    return replace(backbone, name=f"{backbone.name}-random", model=model)
+
+
+_Prepared = tuple[list[nn.Parameter], Callable[[], Any]]
+
+
+def _prepare_full(backbone: Backbone) -> _Prepared:
+    backbone.model.requires_grad_(True)
+    return list(backbone.model.parameters()), lambda: None
+
+
+def _prepare_bitfit(backbone: Backbone) -> _Prepared:
+    for linear in _linear_layers(backbone):
+        if linear.bias is None:
+            linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))
+    # T5's relative_attention_bias is an embedding: its parameter's name ends in "weight".
+    biases = [parameter for name, parameter in backbone.model.named_parameters() if name.endswith("bias")]
+    return _learn(biases), lambda: None
+
+
+def _prepare_lora(backbone: Backbone) -> _Prepared:
+    from peft import LoraConfig, get_peft_model
+
+    transposed = backbone.architecture.name == "gpt2"  # Conv1D holds its weight as [inputs, outputs]
+    config = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, fan_in_fan_out=transposed)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # peft reads a property that transformers is about to rename
+        wrapped = get_peft_model(backbone.model, config)
+
+    def merge() -> None:
+        backbone.model = wrapped.merge_and_unload()  # type: ignore[assignment]
+
+    return _learn([p for name, p in backbone.model.named_parameters() if "lora_" in name]), merge
+
+
+class Bottleneck(nn.Module):
+    """x + up(ReLU(down(x))), the identity at first."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        inner = max(1, hidden // 16)
+        self.down, self.up = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., hidden] to [..., hidden]."""
+        return x + self.up(torch.relu(self.down(x)))
+
+
+def _prepare_adapter(backbone: Backbone) -> _Prepared:
+    parameters: list[nn.Parameter] = []
+    for site in backbone.sites:
+        down = backbone.down(site)
+        down.adapter = Bottleneck(backbone.hidden_size).to(backbone.device)
+        down.register_forward_hook(_through_adapter)
+        parameters += down.adapter.parameters()
+    return parameters, lambda: None
+
+
+def _through_adapter(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    return module.adapter(output)
+
+
+_PREPARE: dict[str, Callable[[Backbone], _Prepared]] = {
+    "bitfit": _prepare_bitfit,
+    "adapter": _prepare_adapter,
+    "lora": _prepare_lora,
+    "full": _prepare_full,
+}
+
+
+def _learn(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def _linear_layers(backbone: Backbone) -> Iterator[nn.Linear]:
+    """The linear layers inside the layer stacks (not the vocabulary projection)."""
+    for stack in backbone.architecture.stacks:
+        for module in backbone.model.get_submodule(stack.layers).modules():
+            if isinstance(module, nn.Linear):
+                yield module

@@ -1,0 +1,108 @@
+"""Accuracies, intervals and paired differences against the obvious computation."""
+
+import numpy as np
+import pytest
+from tiny import tiny_backbone, toy_data, toy_dataset
+
+from skillkit.errors import SkillkitError
+from skillkit.models.evaluation import (
+    Evaluation,
+    confusion_table,
+    difference_of_means,
+    difference_row,
+    evaluate,
+    evaluate_majority,
+    examples_row,
+    mean_correct,
+    over_seeds,
+    sample_examples,
+)
+from skillkit.models.prompts import SoftPrompt, label_logits
+from skillkit.stats.intervals import wilson
+
+
+def test_evaluate_answers_with_the_highest_label_word() -> None:
+    backbone, data = tiny_backbone("roberta"), toy_data()
+    prompt = SoftPrompt.initial(backbone, 3, 0)
+    seen = evaluate(backbone, prompt, data.test, data.task, batch_size=7)
+    logits = label_logits(backbone, prompt, data.test, data.task)
+    expected = [int(row[1] > row[0]) for row in logits.tolist()]
+    labels = data.test["label"][:]
+    assert seen.answers.tolist() == expected and seen.labels.tolist() == labels
+    right = sum(a == b for a, b in zip(expected, labels, strict=True))
+    row = seen.row(prompt="tuned")
+    assert (row["value"], row["n"], row["prompt"]) == (right / len(labels), len(labels), "tuned")
+    assert (row["low"], row["high"]) == wilson(right, len(labels))
+
+
+def test_majority_takes_the_training_split_s_class() -> None:
+    train, test = toy_dataset(30, 0).filter(lambda row: row["label"] == 1), toy_dataset(21, 1)
+    assert evaluate_majority(train, test).accuracy == pytest.approx(10 / 21)
+
+
+def test_a_sample_is_fixed_by_its_seed_and_keeps_the_order() -> None:
+    dataset = toy_dataset(50, 0).add_column("row", list(range(50)))
+    rows = sample_examples(dataset, 20)["row"][:]
+    assert rows == sorted(set(rows)) and len(rows) == 20
+    assert rows == sample_examples(dataset, 20)["row"][:] != sample_examples(dataset, 20, seed=1)["row"][:]
+    assert len(sample_examples(dataset, None)) == len(sample_examples(dataset, 90)) == 50
+
+
+def test_confusion_counts_every_example_of_every_prompt_once() -> None:
+    one = Evaluation(np.array([0, 1, 1]), np.array([0, 0, 1]))
+    other = Evaluation(np.array([0, 0, 0]), np.array([0, 0, 1]))
+    table = confusion_table([one, other], ["no", "yes"])
+    assert dict(zip(zip(table["label"], table["answer"], strict=True), table["count"], strict=True)) == {
+        ("no", "no"): 3,
+        ("no", "yes"): 1,
+        ("yes", "no"): 1,
+        ("yes", "yes"): 1,
+    }
+
+
+def test_means_over_seeds() -> None:
+    rows = [
+        {"metric": "accuracy", "seed": s, "value": v, "low": 0, "high": 1, "n": 9}
+        for s, v in ((0, 0.8), (1, 0.9))
+    ]
+    mean = over_seeds(rows, prompt="tuned")
+    assert mean["value"] == pytest.approx(0.85) and mean["n"] == 9 and "seed" not in mean
+    assert (mean["low"], mean["high"]) == (
+        pytest.approx(0.8),
+        pytest.approx(0.9),
+    )  # standard error of two: half their distance
+    one = Evaluation(np.array([0, 1]), np.array([0, 0]))
+    other = Evaluation(np.array([0, 0]), np.array([0, 0]))
+    assert mean_correct([one, other]).tolist() == [1.0, 0.5]
+    with pytest.raises(SkillkitError, match="different examples"):
+        mean_correct([one, Evaluation(np.zeros(3, int), np.zeros(3, int))])
+
+
+def test_a_paired_difference_is_narrower_than_an_unpaired_one() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.random(300) < 0.5
+    one = (~hard).astype(float)
+    other = one.copy()
+    other[np.flatnonzero(one)[:15]] = 0
+    paired, apart = difference_row(one, other), difference_of_means(one, other)
+    assert [paired["value"], apart["value"]] == pytest.approx([0.05, 0.05])
+    assert paired["low"] > 0 and paired["high"] - paired["low"] < apart["high"] - apart["low"]
+    assert apart["low"] < 0 < apart["high"]
+    with pytest.raises(SkillkitError, match="same examples"):
+        difference_row(one, other[:5])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_outcomes_that_are_all_alike_still_have_an_interval(share):
+    row = examples_row(np.full(20, share))
+    assert (row["low"], row["high"]) == wilson(round(20 * share), 20)
+    assert row["low"] <= row["value"] == share <= row["high"] and row["high"] - row["low"] > 0.1
+
+
+@pytest.mark.parametrize("difference", [-1.0, 0.0, 0.5, 1.0])
+def test_differences_that_are_all_alike_still_have_an_interval(difference):
+    one, other = np.full(20, max(difference, 0.0)), np.full(20, max(-difference, 0.0))
+    row, reach = difference_row(one, other), wilson(0, 20)[1]
+    assert row["value"] == difference
+    assert row["low"] == pytest.approx(max(-1.0, difference - reach))
+    assert row["high"] == pytest.approx(min(1.0, difference + reach))
