@@ -25,7 +25,7 @@ from skillkit.errors import SkillkitError
 from skillkit.files import atomic_write
 from skillkit.provenance import provenance
 
-COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "low", "high")
+COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "unit", "low", "high", "interval")
 """The first columns of every table; what an analysis adds comes after them."""
 
 
@@ -92,7 +92,9 @@ def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame)
         )
     for name, value in (("study", place.study), ("model", place.model), ("task", place.task)):
         frame[name] = frame[name].where(frame[name].notna(), value) if name in frame.columns else value
-    for name in ("study", "model", "task", "metric"):
+    for name in ("unit", "interval"):
+        frame[name] = frame[name] if name in frame.columns else pd.NA
+    for name in ("study", "model", "task", "metric", "unit", "interval"):
         frame[name] = frame[name].astype("string")
     for name, dtype in (
         ("seed", "Int64"),

@@ -41,7 +41,7 @@ write_table(measurements(place, [{"metric": "predictivity", "value": 0.9}]), pla
 """
 COMPARISON = """
 from skillkit.results import Place, read_tables, write_table
-from skillkit.charts import figures as charts
+from skillkit import charts
 table = read_tables(results, study, "01_prompt_tuning")
 write_table(table, Place(study, root=results).table("10_comparison"))
 """

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from skillkit.stats.measurement import Measurement
+
 HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
 
 
@@ -21,8 +23,11 @@ def verdict(low: float, high: float, border: float = 0.0) -> str:
     return UNDECIDED
 
 
-def claim(text: str, row: Mapping[str, Any], border: float = 0.0, source: str = "") -> dict[str, Any]:
+def claim(
+    text: str, measured: Measurement | Mapping[str, Any], border: float = 0.0, source: str = ""
+) -> dict[str, Any]:
     """A row about one claim: its text, the number it rests on (with interval and n), and the verdict."""
+    row = vars(measured) if isinstance(measured, Measurement) else measured
     return {
         "claim": text,
         "source": source,
@@ -30,6 +35,8 @@ def claim(text: str, row: Mapping[str, Any], border: float = 0.0, source: str = 
         "low": float(row["low"]),
         "high": float(row["high"]),
         "n": row.get("n"),
+        "unit": row.get("unit"),
+        "interval": row.get("interval"),
         "border": border,
         "verdict": verdict(float(row["low"]), float(row["high"]), border),
     }
@@ -39,7 +46,8 @@ def number(row: Mapping[str, Any], signed: bool = False) -> str:
     """A value with its interval and n in words: `0.87 (0.84 to 0.90, n = 400)`."""
     form = "+.3f" if signed else ".3f"
     known = [f"{row['low']:{form}} to {row['high']:{form}}"] if pd.notna(row.get("low")) else []
-    count = [f"n = {int(row['n']):,}"] if pd.notna(row.get("n")) else []
+    unit = f" {row['unit']}" if pd.notna(row.get("unit")) else ""
+    count = [f"n = {int(row['n']):,}{unit}"] if pd.notna(row.get("n")) else []
     inside = ", ".join(known + count)
     return f"{row['value']:{form}}" + (f" ({inside})" if inside else "")
 
