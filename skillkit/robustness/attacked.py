@@ -202,7 +202,7 @@ def permuted_overlap(
     The hypergeometric expectation takes two independent lists. But predictivity is a maximum over positions,
     so neurons that vary much from position to position score high on any labels, in both lists; shuffled
     labels keep that. Two-class tasks, or the first subtask of others. Columns: stack, layer, fraction, value,
-    n, expected, low, high (mean and 95 % range over permutations), p.
+    n, expected, chance_low, chance_high (mean and 95 % range over permutations), p.
     """
     task_data = _first_subtask(pairs.as_task())
     bits, clean = ThresholdBits(backbone), subtask_baselines(selection)[0]
@@ -233,8 +233,8 @@ def permuted_overlap(
                 "value": shared[index],
                 "n": count,
                 "expected": drawn[:, index].mean(),
-                "low": low,
-                "high": high,
+                "chance_low": low,
+                "chance_high": high,
                 "p": p,
             }
             rows.append({"stack": site.stack, "layer": site.layer, "fraction": fraction, **row})

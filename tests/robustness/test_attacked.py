@@ -197,7 +197,7 @@ def test_permuted_labels_give_a_null_for_the_overlap(setting):
         skill_neurons(selection.predictivity, 0.2) & skill_neurons(found.predictivity, 0.2)
     ).float().sum(1) / 4
     np.testing.assert_allclose(table["value"], expected)
-    assert ((table["low"] <= table["expected"]) & (table["expected"] <= table["high"])).all()
+    assert table["expected"].between(table["chance_low"], table["chance_high"]).all()
     assert ((table["p"] > 0) & (table["p"] <= 1)).all()
 
 
