@@ -8,10 +8,8 @@ it, so how they aggregated it is unknown; the five natural ways are all here, be
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -19,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from skillkit.transfer.similarities import same_type
+from skillkit.errors import SkillkitError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -117,75 +115,6 @@ def prediction_table(
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class TypeEffect:
-    """Mean relative transfer inside task types and across them, and the test of their difference.
-
-    `low` and `high` are the difference's 95 % bootstrap interval over tasks.
-    """
-
-    inside: float
-    across: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    inside_pairs: int
-    across_pairs: int
-
-
-def type_effect(
-    transfer: ArrayLike, types: Sequence[str], *, resamples: int = 10_000, seed: int = 0
-) -> TypeEffect:
-    """Does a prompt transfer better inside its task type than across types (own prompts left out)?
-
-    One-sided permutation test: the type labels are permuted over tasks, which keeps each prompt's and each
-    target's own strength; all permutations when there are at most 7 tasks, else `resamples` random ones. The
-    p-value counts the observed labelling. NaN when no pair is inside (or none across) a type.
-    """
-    relative = relative_transfer(transfer)
-    if len(types) != len(relative):
-        raise ValueError(
-            f"type_effect: {len(types)} types for {len(relative)} tasks; give one type per task."
-        )
-    usable = ~np.eye(len(relative), dtype=bool) & ~np.isnan(relative)
-    inside = same_type(types).astype(bool)
-
-    def contrast(order: Sequence[int] | NDArray[np.int_]) -> tuple[float, float]:
-        index = np.asarray(order)
-        mask = inside[np.ix_(index, index)]
-        return _mean(relative[usable & mask]), _mean(relative[usable & ~mask])
-
-    within, across = contrast(range(len(relative)))
-    observed = within - across
-    if len(relative) <= 7:
-        orders: list[Sequence[int] | NDArray[np.int_]] = list(itertools.permutations(range(len(relative))))
-        extra = 0  # the observed order is among them
-    else:
-        rng = np.random.default_rng(seed)
-        orders = [rng.permutation(len(relative)) for _ in range(resamples)]
-        extra = 1
-    differences = np.array([first - second for first, second in map(contrast, orders)])
-    as_large = int((differences >= observed - 1e-12).sum())
-    p_value = (as_large + extra) / (len(orders) + extra) if not math.isnan(observed) else math.nan
-    pairs = int((usable & inside).sum())
-    low, high = _type_interval(relative, inside, seed)
-    return TypeEffect(within, across, observed, low, high, p_value, pairs, int(usable.sum()) - pairs)
-
-
-def _type_interval(relative: Array, inside: Mask, seed: int, resamples: int = 1000) -> tuple[float, float]:
-    """Bootstrap interval over tasks of the mean inside types minus the mean across them."""
-    draw = np.random.default_rng(seed).integers(len(relative), size=(resamples, len(relative)))
-    rows, columns = draw[:, :, None], draw[:, None, :]
-    values, same = relative[rows, columns], inside[rows, columns]
-    usable = (rows != columns) & ~np.isnan(values)
-
-    def means(mask: Mask) -> Array:
-        return _mean_of(np.where(mask, values, np.nan).reshape(resamples, -1))
-
-    return _interval(means(usable & same) - means(usable & ~same), 0.95)
-
-
 def _resampled(metric: ArrayLike, transfer: ArrayLike, resamples: int, seed: int) -> dict[str, Array]:
     """The correlations in each bootstrap resample of the tasks, [resamples] for each of `AGGREGATIONS`."""
     scores, values = _square(metric, "metric"), _square(transfer, "transfer")
@@ -265,14 +194,10 @@ def _mean_of(values: Array) -> Array:
         return cast(Array, np.where(defined, values, 0).sum(-1) / defined.sum(-1))
 
 
-def _mean(values: Array) -> float:
-    return float(values.mean()) if len(values) else math.nan
-
-
 def _square(values: ArrayLike, name: str) -> Array:
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(
+        raise SkillkitError(
             f"{name}: shape {matrix.shape}; expected [tasks, tasks], sources down, targets across."
         )
     return matrix
@@ -280,6 +205,6 @@ def _square(values: ArrayLike, name: str) -> Array:
 
 def _same_shape(scores: Array, values: Array) -> None:
     if scores.shape != values.shape:
-        raise ValueError(
+        raise SkillkitError(
             f"metric {scores.shape} and transfer {values.shape}: expected the same tasks in both."
         )

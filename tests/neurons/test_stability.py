@@ -155,7 +155,7 @@ def test_type_difference_finds_planted_types_and_keeps_its_level_without():
     planted = type_difference(0.5 * same + 0.1 * (noise + noise.T), types)
     assert planted.difference == pytest.approx(planted.inside - planted.across) and planted.difference > 0.4
     # 7! / (3! 2! 2! 2!) = 105 different labellings, of which one is the true one
-    assert planted.p == pytest.approx(1 / 105) and planted.row()["low"] > 0
+    assert planted.p == pytest.approx(1 / 105) and planted.beyond_chance().low > 0
     assert planted.inside_pairs == 5 and planted.across_pairs == 16
     p = []
     for _ in range(60):
