@@ -32,10 +32,10 @@ Mask = NDArray[np.bool_]
 class TypeEffect:
     """Mean of the pairs of tasks inside a type and of those across types, and their difference.
 
-    `low` to `high` is the difference's 95 % bootstrap interval over the tasks; `chance_low` to `chance_high` is
-    the range that 95 % of the permuted types give, and `p` the one-sided probability that they give at least
-    this difference. All are NaN when no pair is inside a type, or none across. Pairs are ordered ones, unless the
-    values are symmetric: then each is counted once.
+    `low` to `high` is the difference's 95 % bootstrap interval over the tasks; `chance_low` to `chance_high`
+    is the range that 95 % of the permuted types give, and `p` the one-sided probability that they give at
+    least this difference. All are NaN when no pair is inside a type, or none across. Pairs are ordered ones,
+    unless the values are symmetric: then each is counted once.
     """
 
     inside: float
@@ -61,7 +61,7 @@ class TypeEffect:
         return Measurement(self.difference, self.tasks, "tasks", self.low, self.high, interval)
 
     def beyond_chance(self) -> Measurement:
-        """The difference minus the middle of what permuted types give, with an interval as wide as that range."""
+        """The difference minus the middle of what permuted types give, and an interval as wide as that."""
         value = self.difference - (self.chance_low + self.chance_high) / 2
         low, high = self.difference - self.chance_high, self.difference - self.chance_low
         return Measurement(value, self.inside_pairs, "pairs", low, high, "range of permuted types")

@@ -53,7 +53,8 @@ def similarities(
 
     Args:
         prompts: each [length, hidden], all of one shape.
-        skip_rows: leaves out that many first rows. In Su et al.'s RoBERTa prompts, row 0 never reaches the model.
+        skip_rows: leaves out that many first rows. In Su et al.'s RoBERTa prompts, row 0 never reaches the
+            model.
 
     Raises:
         SkillkitError: prompts of different shapes, no rows left, or values that are not finite.
@@ -82,9 +83,9 @@ def similarities(
 def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
     """Which neurons are above 0 at the answer slot when the backbone reads the prompt and no text.
 
-    No text means an empty string in the tokenizer's own form; in layout "su" it means what Su et al. fed: `<s>`
-    for RoBERTa, `<extra_id_0>` for T5. An encoder-decoder's answer slot is in the decoder, so its encoder's
-    neurons are all False.
+    No text means an empty string in the tokenizer's own form; in layout "su" it means what Su et al. fed:
+    `<s>` for RoBERTa, `<extra_id_0>` for T5. An encoder-decoder's answer slot is in the decoder, so its
+    encoder's neurons are all False.
 
     Returns:
         bool [sites, width]
@@ -110,7 +111,8 @@ def overlap_rate(first: ArrayLike, second: ArrayLike, *, neurons: ArrayLike | No
     Args:
         first: bool [sites, width]
         second: of the same backbone, so of the same shape.
-        neurons: bool [sites, width]: those to look at, as Wang et al. (2022, section 6.2) do with skill neurons.
+        neurons: bool [sites, width]: those to look at, as Wang et al. (2022, section 6.2) do with skill
+            neurons.
 
     Returns:
         The overlap, NaN when a pattern has no active neuron to look at.

@@ -1,4 +1,4 @@
-"""The test of task types against every permutation, one at a time; planted effects, and its level without one."""
+"""The test of task types against every permutation one at a time, planted effects, and its level."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Rank correlations of similarity and transfer against loops over scipy, planted effects, permutations."""
+"""Rank correlations of similarity and transfer against loops over scipy, and planted effects."""
 
 import numpy as np
 import pytest
@@ -75,11 +75,11 @@ def test_the_difference_of_two_metrics_is_paired():
     transfer = rng.uniform(0.2, 1, (9, 9))
     good, noise = transfer + 0.05 * rng.random((9, 9)), rng.random((9, 9))
     better = prediction_difference(good, noise, transfer, resamples=300)["pool_rel_off"]
-    assert better["low"] > 0
+    assert better.low > 0
     expected = prediction(good, transfer)["pool_rel_off"] - prediction(noise, transfer)["pool_rel_off"]
-    assert better["value"] == pytest.approx(expected)
+    assert better.value == pytest.approx(expected)
     same = prediction_difference(noise, 2 * noise, transfer, resamples=100)["tgt_off"]
-    assert (same["value"], same["low"], same["high"]) == pytest.approx((0, 0, 0))
+    assert (same.value, same.low, same.high) == pytest.approx((0, 0, 0))
 
 
 def test_missing_transfer_results_are_left_out():
