@@ -16,8 +16,9 @@ from torch import Tensor
 
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import FFNSite
-from skillkit.neurons.stability import TypeDifference, shared_neurons, type_difference
+from skillkit.neurons.stability import shared_neurons
 from skillkit.stats.measurement import Measurement, paired_difference, without_interval
+from skillkit.stats.type_effect import TypeEffect, type_effect
 
 
 def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[FFNSite]) -> pd.DataFrame:
@@ -107,8 +108,8 @@ def own_task_gap(square: pd.DataFrame) -> Measurement:
     return paired_difference(own, nearest, "tasks")
 
 
-def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) -> dict[str, TypeDifference]:
-    """`type_difference` for each of several square tables, by its name.
+def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) -> dict[str, TypeEffect]:
+    """Are tasks of one type more alike than tasks of different types? For each of several square tables, by its name.
 
     Where there is one stack only, the table of all sites says the same and stands alone. Nothing is compared (an
     empty dict) where all tasks are of one type, or no two are.
@@ -116,17 +117,10 @@ def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) 
     if len(set(types)) in (1, len(types)):
         return {}
     names = [name for name in similar if name == "all" or len(similar) > 2]
-    return {name: type_difference(np.nan_to_num(similar[name].to_numpy()), types) for name in names}
+    return {name: type_effect(np.nan_to_num(similar[name].to_numpy()), types, resamples=0) for name in names}
 
 
-def difference_beyond_chance(found: TypeDifference) -> Measurement:
-    """The difference between types minus the middle of its range under permuted types."""
-    row = found.row()
-    interval = "range of permuted types"
-    return Measurement(row["value"], int(row["n"]), "pairs", row["low"], row["high"], interval)
-
-
-def type_rows(differences: Mapping[str, TypeDifference]) -> list[dict[str, Any]]:
+def type_rows(differences: Mapping[str, TypeEffect]) -> list[dict[str, Any]]:
     """Rows of a result table: each difference between types, with the range that permuted types have.
 
     Args:

@@ -4,9 +4,7 @@ Two numbers compare rankings: Spearman's rank correlation over all neurons of a 
 selections of the same size share, against the hypergeometric distribution that independent selections would follow.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -275,68 +273,3 @@ def _same_shape(first: Tensor, second: Tensor) -> None:
         raise SkillkitError(
             f"Two [sites, width] of one model are compared, not {list(first.shape)} and {list(second.shape)}."
         )
-
-
-@dataclass(frozen=True)
-class TypeDifference:
-    """Mean similarity of tasks inside a type and across types; their difference, p (one-sided) and the 95 % range it has by chance."""
-
-    inside: float
-    across: float
-    difference: float
-    p: float
-    chance_low: float
-    chance_high: float
-    inside_pairs: int
-    across_pairs: int
-
-    def row(self) -> dict[str, float]:
-        """Difference beyond chance, with chance's range, for ``claims.claim``: value, low, high, n (pairs inside a type)."""
-        centre = (self.chance_low + self.chance_high) / 2
-        return {
-            "value": self.difference - centre,
-            "low": self.difference - self.chance_high,
-            "high": self.difference - self.chance_low,
-            "n": self.inside_pairs,
-        }
-
-
-def type_difference(
-    similarity: np.ndarray, types: Sequence[str], *, permutations: int = 5000, seed: int = 0
-) -> TypeDifference:
-    """Are tasks of one type more alike than tasks of different types? ``similarity`` [tasks, tasks], diagonal
-    ignored.
-
-    Types are permuted over the tasks, which keeps how many tasks each type has. All labellings count when there are
-    at most 8 tasks.
-
-    Raises:
-        SkillkitError: no two tasks share a type, or all do.
-    """
-    values, count = np.asarray(similarity, dtype=float), len(types)
-    if values.shape != (count, count):
-        raise SkillkitError(
-            f"{count} types for a similarity of shape {list(values.shape)}: give [tasks, tasks]."
-        )
-    off, codes = ~np.eye(count, dtype=bool), np.unique(types, return_inverse=True)[1]
-    if not (same := off & (codes[:, None] == codes)).any() or (off & ~same).sum() == 0:
-        raise SkillkitError(
-            f"Types {sorted(set(types))} of {count} tasks allow no comparison inside against across. Use more tasks."
-        )
-
-    def contrast(order: np.ndarray) -> float:
-        mask = codes[order][:, None] == codes[order]
-        return float(values[off & mask].mean() - values[off & ~mask].mean())
-
-    observed = contrast(np.arange(count))
-    if count <= 8:
-        drawn = np.array([contrast(np.array(order)) for order in itertools.permutations(range(count))])
-        p = (drawn >= observed - 1e-12).mean()
-    else:
-        rng = np.random.default_rng(seed)
-        drawn = np.array([contrast(rng.permutation(count)) for _ in range(permutations)])
-        p = (1 + (drawn >= observed - 1e-12).sum()) / (1 + permutations)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    means = float(values[same].mean()), float(values[off & ~same].mean())
-    pairs = int(same.sum()) // 2, int((off & ~same).sum()) // 2
-    return TypeDifference(*means, observed, float(p), float(low), float(high), *pairs)

@@ -300,7 +300,8 @@ def speed_ups(curves: pd.DataFrame, *, tolerance: float = 0.01) -> pd.DataFrame:
     - steps_to_convergence: the first step at which the run is within `tolerance` of its own best
     - comparable_speed_up and convergence_speed_up: the fresh run's steps divided by this run's. Steps below
     the first
-      evaluation after the start count as that one, so a start that is there before tuning gets a finite lower bound.
+      evaluation after the start count as that one, so a start that is there before tuning gets a finite lower
+      bound.
 
     One row per start and seed, fresh runs included (their ratios are 1).
     """

@@ -13,7 +13,6 @@ from skillkit.neurons.specificity import (
     as_cells,
     by_pair,
     by_stack,
-    difference_beyond_chance,
     overlap_beyond_chance,
     overlap_of_tasks,
     own_task_gap,
@@ -155,6 +154,6 @@ def test_the_difference_between_types_is_measured_in_pairs():
     square = pd.DataFrame(np.full((4, 4), 0.2), list("abcd"), list("abcd"))
     square.loc["a", "b"] = square.loc["b", "a"] = square.loc["c", "d"] = square.loc["d", "c"] = 0.8
     [found] = type_differences({"encoder": square, "all": square}, ["x", "x", "y", "y"]).values()
-    measured = difference_beyond_chance(found)
+    measured = found.beyond_chance()
     assert (measured.n, measured.unit) == (2, "pairs")
     assert measured.high - measured.low == pytest.approx(found.chance_high - found.chance_low)

@@ -19,7 +19,6 @@ from skillkit.neurons.stability import (
     selection_bias,
     shared_neurons,
     top_overlap,
-    type_difference,
 )
 
 SITES = (FFNSite("encoder", 0, 40), FFNSite("encoder", 1, 40))
@@ -116,25 +115,6 @@ def test_selection_bias_of_useless_neurons_is_all_of_their_lead():
     assert (table["neurons"] == 10).all()
     with pytest.raises(SkillkitError, match="larger fraction"):
         selection_bias(*draw, fraction=0.001)
-
-
-def test_type_difference_finds_planted_types_and_keeps_its_level_without():
-    rng = np.random.default_rng(0)
-    types = ["mood", "mood", "mood", "topic", "topic", "pair", "pair"]
-    same = np.array([[a == b for a in types] for b in types])
-    noise = rng.random((7, 7))
-    planted = type_difference(0.5 * same + 0.1 * (noise + noise.T), types)
-    assert planted.difference == pytest.approx(planted.inside - planted.across) and planted.difference > 0.4
-    # 7! / (3! 2! 2! 2!) = 105 different labellings, of which one is the true one
-    assert planted.p == pytest.approx(1 / 105) and planted.row()["low"] > 0
-    assert planted.inside_pairs == 5 and planted.across_pairs == 16
-    p = []
-    for _ in range(60):
-        noise = rng.random((6, 6))
-        p.append(type_difference(noise + noise.T, ["a", "a", "b", "b", "c", "c"]).p)
-    assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.16 / 60)
-    with pytest.raises(SkillkitError, match="Use more tasks"):
-        type_difference(np.eye(3), ["a", "b", "c"])
 
 
 def test_two_seeds_are_compared_across_splits_and_each_with_itself():
