@@ -21,11 +21,9 @@ from .models.inputs import encode_task as encode_task
 from .models.prompts import SoftPrompt as SoftPrompt
 from .models.prompts import label_logits as label_logits
 from .neurons.pruning import prune_ffn as prune_ffn
-from .neurons.scores import Baseline as Baseline
 from .neurons.scores import NeuronScores as NeuronScores
 from .neurons.scores import least_predictive_neurons as least_predictive_neurons
 from .neurons.scores import matched_neurons as matched_neurons
-from .neurons.scores import measure_baseline as measure_baseline
 from .neurons.scores import merge_subtasks as merge_subtasks
 from .neurons.scores import random_neurons as random_neurons
 from .neurons.scores import score_neurons as score_neurons
@@ -33,6 +31,8 @@ from .neurons.scores import score_task as score_task
 from .neurons.scores import skill_neurons as skill_neurons
 from .neurons.significance import ThresholdBits as ThresholdBits
 from .neurons.significance import score_with_null as score_with_null
+from .neurons.thresholds import Baseline as Baseline
+from .neurons.thresholds import measure_baseline as measure_baseline
 from .transfer.similarities import activated as activated
 from .transfer.similarities import overlap_rate as overlap_rate
 from .transfer.similarities import similarity as similarity

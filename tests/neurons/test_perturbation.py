@@ -187,7 +187,7 @@ def test_selections_have_the_same_number_in_every_site(setting) -> None:
 
 
 def test_a_planted_neuron_is_found_and_breaking_it_breaks_the_answers() -> None:
-    """One decoder neuron alone moves the answer from one label word to the other; the labels are what the model then says."""
+    """One decoder neuron alone moves the answer to the other label word; labels are the model's answers."""
     backbone, data = tiny_backbone("t5"), toy_data(120, 80)
     prompt = SoftPrompt.initial(backbone, 3, 0)
     last = len(backbone.sites) - 1

@@ -82,7 +82,7 @@ def test_overlap_of_independent_tasks_is_what_chance_gives():
 
 
 def test_neurons_that_never_fire_are_none_that_chance_could_choose():
-    """Two thirds of each site are silent: independent selections among the others share three times what the width suggests."""
+    """Two thirds of a site are silent: independent selections share three times what the width suggests."""
     rng = np.random.default_rng(1)
     firing = (torch.arange(120) < 40).expand(2, -1)
 
