@@ -11,7 +11,8 @@ from transformers import RobertaConfig, RobertaForMaskedLM
 
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import record
-from skillkit.models.backbones import ARCHITECTURES, Backbone, FFNSite
+from skillkit.models.architectures import ARCHITECTURES
+from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.inputs import encode
 from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_logits
