@@ -1,6 +1,5 @@
 from .data.loading import TaskData as TaskData
 from .data.loading import binary_subtasks as binary_subtasks
-from .data.loading import drop_shared_sentences as drop_shared_sentences
 from .data.loading import load_task as load_task
 from .data.tasks import TASKS as TASKS
 from .data.tasks import Task as Task
