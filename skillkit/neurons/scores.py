@@ -227,9 +227,24 @@ def measure_baseline(
 
 
 def predictivity(accuracy: Tensor) -> Tensor:
-    """max over positions of max(accuracy, 1 - accuracy): [sites, positions, width] to [sites, width]; NaN positions are ignored."""
-    best = torch.maximum(accuracy, 1 - accuracy)
-    return torch.nan_to_num(best, nan=-1.0).amax(dim=-2)
+    """max over positions of max(accuracy, 1 - accuracy): [sites, positions, width] to [sites, width].
+
+    Positions that a site does not have (NaN) are ignored.
+    """
+    return _in_the_better_direction(accuracy).amax(dim=-2)
+
+
+def best_positions(accuracy: Tensor) -> Tensor:
+    """Index of the position at which each neuron is most predictive, [sites, positions, width] to [sites, width].
+
+    Positions that a site does not have (NaN) are ignored; ties go to the lower index. Axes before the sites are kept.
+    """
+    return _in_the_better_direction(accuracy).argmax(dim=-2)
+
+
+def _in_the_better_direction(accuracy: Tensor) -> Tensor:
+    """max(accuracy, 1 - accuracy), and -1 for a position that is not there."""
+    return torch.nan_to_num(torch.maximum(accuracy, 1 - accuracy), nan=-1.0)
 
 
 def skill_neurons(predictivity: Tensor, fraction: float) -> Tensor:
