@@ -23,7 +23,7 @@ DEFAULT_STUDY = "classroom"
 # `main(args) -> int`.
 OTHER_COMMANDS = {
     "classroom": ("skillkit.classroom.command", "the bundled mini models and tasks: pretrain, inspect"),
-    "released": ("skillkit.transfer.released", "analyse the papers' released prompts"),
+    "released": ("skillkit.transfer.released.command", "analyse the papers' released prompts"),
 }
 
 

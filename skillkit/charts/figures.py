@@ -678,10 +678,10 @@ def overlap_curve(
 ) -> Figure:
     """Share of the selected neurons that two rankings have in common, with what chance gives.
 
-    Columns: fraction (0 to 1), value (shared share), expected, low, high (range of the shared share under
-    independent selections).
+    Columns: fraction (0 to 1), value (shared share), expected, chance_low, chance_high (range of the shared share
+    under independent selections).
     """
-    columns = ["fraction", "value", "expected", "low", "high"]
+    columns = ["fraction", "value", "expected", "chance_low", "chance_high"]
     frame = _capped(_checked(table, columns, "overlap_curve"), "overlap_curve")
     frame["percent"] = 100 * frame["fraction"]
     x = alt.X("percent:Q", title=x_title)
@@ -692,7 +692,9 @@ def overlap_curve(
         alt.Tooltip("percent:Q", title="selected, %"),
         *_numbers(*columns[1:]),
     ]
-    band = base.mark_area(color=GREY, opacity=0.3).encode(x=x, y=alt.Y("low:Q", title=y_title), y2="high:Q")
+    band = base.mark_area(color=GREY, opacity=0.3).encode(
+        x=x, y=alt.Y("chance_low:Q", title=y_title), y2="chance_high:Q"
+    )
     chance = base.mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y="expected:Q")
     line = base.mark_line(color=VERMILLION, point=alt.OverlayMarkDef(size=50, color=VERMILLION)).encode(
         x=x, y=y, tooltip=tooltips
@@ -713,16 +715,16 @@ def overlap_curve(
 def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill neuron follow?") -> Figure:
     """Predictivity of single neurons for each generating factor, one panel per neuron.
 
-    Columns: unit (name of the neuron), factor, value, low, high, n.
+    Columns: neuron (its name), factor, value, low, high, n.
     """
     frame = _capped(
-        _checked(table, ["unit", "factor", "value", "low", "high", "n"], "factor_bars"), "factor_bars"
+        _checked(table, ["neuron", "factor", "value", "low", "high", "n"], "factor_bars"), "factor_bars"
     )
     factors = _names(frame["factor"])
     base = alt.Chart(frame).encode(
         y=alt.Y("factor:N", sort=factors, title=None),
         tooltip=[
-            "unit:N",
+            "neuron:N",
             "factor:N",
             *_numbers("value", "low", "high"),
             "n:Q",
@@ -737,13 +739,13 @@ def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill 
     )
     bars = base.mark_rule(strokeWidth=3, color=BLUE, opacity=0.55).encode(x=x, x2="high:Q")
     dots = base.mark_point(size=70, color=BLUE).encode(x="value:Q")
-    units = _names(frame["unit"])
-    said = frame.loc[frame.groupby("unit", sort=False)["value"].idxmax()]
-    best = "; ".join(f"{row.unit} follows {row.factor} best ({row.value:.2f})" for row in said.itertuples())
+    neurons = _names(frame["neuron"])
+    said = frame.loc[frame.groupby("neuron", sort=False)["value"].idxmax()]
+    best = "; ".join(f"{row.neuron} follows {row.factor} best ({row.value:.2f})" for row in said.itertuples())
     return (
         alt.layer(bars, dots, data=frame)
         .properties(width=145, height=max(24 * len(factors), 80))
-        .facet(facet=alt.Facet("unit:N", sort=units, title=None), columns=3)
+        .facet(facet=alt.Facet("neuron:N", sort=neurons, title=None), columns=3)
         .properties(
             title=alt.Title(
                 title, subtitle="bars: 95 % interval over examples; 0.5 is no relation for a balanced factor"
@@ -886,10 +888,10 @@ def overlap_by_site(
 ) -> Figure:
     """Share of the top neurons on clean text that are top neurons elsewhere too, site by site.
 
-    Columns: stack, layer, fraction (of each site's width), value, expected, low, high (range if independent);
-    optional `text`, a name for where else (clean originals, adversarial text…).
+    Columns: stack, layer, fraction (of each site's width), value, expected, chance_low, chance_high (range if
+    independent); optional `text`, a name for where else (clean originals, adversarial text…).
     """
-    columns = ["stack", "layer", "fraction", "value", "expected", "low", "high"]
+    columns = ["stack", "layer", "fraction", "value", "expected", "chance_low", "chance_high"]
     frame = _capped(_sites(_checked(table, columns, "overlap_by_site")), "overlap_by_site")
     sites = _sites(frame).attrs["sites"]
     frame["panel"] = [f"top {100 * fraction:g} % of each site" for fraction in frame["fraction"]]
@@ -899,8 +901,8 @@ def overlap_by_site(
         y=alt.Y("site:N", sort=sites, title="FFN site (stack, layer)"),
         tooltip=["site:N", "panel:N", "text:N", *_numbers(*columns[3:])],
     )
-    x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), title="neurons in common (share)")
-    chance = base.mark_bar(height=12, color=GREY, opacity=0.3).encode(x=x, x2="high:Q")
+    x = alt.X("chance_low:Q", scale=alt.Scale(domain=[0, 1]), title="neurons in common (share)")
+    chance = base.mark_bar(height=12, color=GREY, opacity=0.3).encode(x=x, x2="chance_high:Q")
     expected = base.mark_tick(thickness=2, height=14, color=GREY).encode(x="expected:Q")
     dots = base.mark_point(size=70).encode(
         x="value:Q",
@@ -908,7 +910,7 @@ def overlap_by_site(
         shape=_shape("text", texts, "compared with"),
     )
     frame["what"] = frame["site"] + " " + frame["panel"] + " " + frame["text"]
-    inside = int(((frame["value"] >= frame["low"]) & (frame["value"] <= frame["high"])).sum())
+    inside = int(frame["value"].between(frame["chance_low"], frame["chance_high"]).sum())
     return (
         alt.layer(chance, expected, dots, data=frame)
         .properties(width={1: 480, 2: 250}.get(len(panels), 160), height=max(20 * len(sites), 110))

@@ -28,7 +28,7 @@ from skillkit.errors import SkillkitError
 from skillkit.files import atomic_write
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, EncodedTask, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 
@@ -69,15 +69,9 @@ class NeuronScores:
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
+        tensors["counts"] = torch.tensor([self.examples, self.positive])
         with atomic_write(path) as temporary:
-            metadata = {
-                "format": "skillkit-neuron-scores",
-                "examples": str(self.examples),
-                "positive": str(self.positive),
-            }
-            save_file(
-                {**tensors, "counts": torch.tensor([self.examples, self.positive])}, temporary, metadata
-            )
+            save_file(tensors, temporary, {"format": "skillkit-neuron-scores"})
         return Path(path)
 
     @classmethod
@@ -112,7 +106,7 @@ BitWatcher = Callable[[int, int, Tensor, Pass], None]
 def score_neurons(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     batch_size: int = 32,
@@ -172,7 +166,7 @@ def score_neurons(
 def score_task(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     batch_size: int = 32,

@@ -1,12 +1,10 @@
-"""Do two rankings of the same neurons agree? Across halves of the data, seeds, splits and tasks.
+"""Do two rankings of the same neurons agree? Across halves of the data, seeds and splits.
 
 Two numbers compare rankings: Spearman's rank correlation over all neurons of a site, and how many neurons two
 selections of the same size share, against the hypergeometric distribution that independent selections would follow.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,8 @@ from torch import Tensor
 
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import FFNSite
-from skillkit.neurons.scores import NeuronScores, skill_neurons
+from skillkit.neurons.scores import NeuronScores, best_positions, skill_neurons
+from skillkit.stats.measurement import Measurement, without_interval
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -39,14 +38,21 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 def shared_neurons(
     first: Tensor, second: Tensor, confidence: float = 0.95, *, among: Tensor | None = None
 ) -> pd.DataFrame:
-    """How many neurons two masks [sites, width] share in each site, one row per site and a last one (site -1) over all sites.
+    """How many neurons two masks share, in each site and over all sites.
 
-    ``among`` [sites, width] marks the neurons that chance can choose from (all if None). A neuron that never fires predicts nothing
-    and is in no top list, so lists of the others share more by chance than the width of the site suggests.
+    Args:
+        first: bool [sites, width].
+        second: bool [sites, width].
+        confidence: how often independent masks stay between chance_low and chance_high.
+        among: bool [sites, width], the neurons that chance can choose from; None: all. A neuron that never fires
+            predicts nothing and is in no top list, so lists of the others share more by chance than the width of the
+            site suggests.
 
-    Columns: site, first and second (neurons in each mask), shared, and as shares of the smaller mask: value,
-    expected, low, high (the range that independent masks of these sizes stay in), p (probability of at least as many
-    shared neurons if independent).
+    Returns:
+        One row per site and a last one (site -1) over all of them. Columns: site, first and second (neurons in each
+        mask), n (the first), unit, shared, p (the probability of at least as many shared neurons if the masks were
+        independent); and as shares of the smaller mask: value, expected, sd, chance_low and chance_high (the range
+        that independent masks of these sizes stay in).
     """
     _same_shape(first, second)
     rows, together = [], np.ones(1)
@@ -65,7 +71,7 @@ def shared_neurons(
 def _shared_row(
     site: int, sizes: tuple[int, int], shared: int, pmf: np.ndarray, confidence: float
 ) -> dict[str, float]:
-    """``pmf`` [possible counts]: distribution of the shared count under independence."""
+    """One row of `shared_neurons`; `pmf` [possible counts] is how the shared count is distributed by chance."""
     counts, most = np.arange(len(pmf)), max(1, len(pmf) - 1)
     tail, cumulated = (1 - confidence) / 2, np.cumsum(pmf)
     low, high = np.searchsorted(cumulated, [tail, 1 - tail])
@@ -73,12 +79,14 @@ def _shared_row(
         "site": site,
         "first": sizes[0],
         "second": sizes[1],
+        "n": sizes[0],
+        "unit": "neurons",
         "shared": shared,
         "value": shared / most,
         "expected": float(counts @ pmf) / most,
         "sd": float(np.sqrt(counts**2 @ pmf - (counts @ pmf) ** 2)) / most,
-        "low": low / most,
-        "high": min(high, len(pmf) - 1) / most,
+        "chance_low": low / most,
+        "chance_high": min(high, len(pmf) - 1) / most,
         "p": min(1.0, float(pmf[shared:].sum())),
     }
 
@@ -91,10 +99,18 @@ def top_overlap(
     *,
     among: Tensor | None = None,
 ) -> pd.DataFrame:
-    """``shared_neurons`` of the top neurons of two rankings [sites, width], for each fraction; with a column fraction.
+    """`shared_neurons` of the top neurons of two rankings, for each fraction.
 
-    Given ``sites``, the rows of single sites, with columns stack and layer (for ``charts.overlap_by_site``); else
-    the row over all sites (for ``charts.overlap_curve``).
+    Args:
+        first: scores [sites, width].
+        second: scores [sites, width].
+        fractions: of the width of each site.
+        sites: given these, the rows of single sites are returned, with columns stack and layer (for
+            `charts.overlap_by_site`); else the row over all sites (for `charts.overlap_curve`).
+        among: as in `shared_neurons`.
+
+    Returns:
+        The rows of `shared_neurons`, with a column fraction.
     """
     parts = []
     for fraction in fractions:
@@ -110,169 +126,146 @@ def top_overlap(
 
 
 def held_out(selection: NeuronScores, report: NeuronScores) -> Tensor:
-    """Each neuron's accuracy on one split, at the position and in the direction that were best on another, [sites,
-    width].
+    """Each neuron's accuracy on one split, at the position and in the direction that were best on another.
 
     Unlike predictivity, which takes the best position anew, nothing is chosen on the reported split: 0.5 is what a
-    useless neuron has on balanced labels, and values below it occur. Mean over prompts.
+    useless neuron has on balanced labels, and values below it occur.
+
+    Args:
+        selection: the scores on the split that position and direction are chosen on.
+        report: the scores of the same prompts on the split that is reported.
+
+    Returns:
+        Accuracies [sites, width], the mean over prompts.
+
+    Raises:
+        SkillkitError: the scores are of different prompts or models.
     """
     first, second = (s.accuracy if s.accuracy.ndim == 4 else s.accuracy[None] for s in (selection, report))
     if first.shape != second.shape:
         raise SkillkitError(
             f"The scores are of different prompts or models: {list(first.shape)} and {list(second.shape)}."
         )
-    best = torch.nan_to_num(torch.maximum(first, 1 - first), nan=-1.0).argmax(2, keepdim=True)
+    best = best_positions(first).unsqueeze(2)
     chosen, there = first.gather(2, best), second.gather(2, best)
     return torch.where(chosen >= 0.5, there, 1 - there).squeeze(2).mean(0)
 
 
 def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: float = 0.05) -> pd.DataFrame:
-    """How much better the top neurons look on the split they were chosen on, one row per site.
+    """How much better the top neurons look on the split they were chosen on.
 
-    Columns: site, neurons, selection (their mean predictivity there), report (mean predictivity on the other split),
-    held_out (mean of ``held_out``), bias = selection - report, full_bias = selection - held_out.
+    Args:
+        selection: the scores on the split that the neurons are chosen on.
+        report: the scores on another split.
+        fraction: the share of each site that is chosen.
+
+    Returns:
+        One row per site. Columns: site, neurons, selection (their mean predictivity there), report (their mean
+        predictivity on the other split), held_out (the mean of `held_out`), bias = selection - report, and
+        full_bias = selection - held_out.
+
+    Raises:
+        SkillkitError: the fraction is less than one neuron of a site.
     """
     mask, fixed = skill_neurons(selection.predictivity, fraction), held_out(selection, report)
+    compared = {"selection": selection.predictivity, "report": report.predictivity, "held_out": fixed}
     rows = []
     for site, chosen in enumerate(mask):
         if not chosen.any():
             raise SkillkitError(
                 f"The top {fraction:.2%} of a site of {len(chosen)} neurons is no neuron. Use a larger fraction."
             )
-        values = [
-            t[site][chosen].double().mean().item()
-            for t in (selection.predictivity, report.predictivity, fixed)
-        ]
-        rows.append(
-            {
-                "site": site,
-                "neurons": int(chosen.sum()),
-                **dict(zip(("selection", "report", "held_out"), values, strict=True)),
-            }
-        )
+        means = {name: values[site][chosen].double().mean().item() for name, values in compared.items()}
+        rows.append({"site": site, "neurons": int(chosen.sum()), **means})
     frame = pd.DataFrame(rows)
     return frame.assign(
         bias=frame["selection"] - frame["report"], full_bias=frame["selection"] - frame["held_out"]
     )
 
 
-def overlap_of_tasks(
-    masks: Mapping[str, Sequence[Tensor]], varying: Mapping[str, Sequence[Tensor]] | None = None
-) -> pd.DataFrame:
-    """How many times more neurons two tasks select in common than independent selections would.
-
-    Prompts of one seed start from the same rows, so different tasks are compared across seeds, if there are several.
+def bias_by_split(on: Mapping[str, NeuronScores], report: str = "test") -> pd.DataFrame:
+    """`selection_bias` averaged over sites, for neurons chosen on each of several splits.
 
     Args:
-        masks: by task, one bool [sites, width] for each seed.
-        varying: likewise, which neurons vary at all; independent selections choose among those that vary for both tasks.
+        on: by split, the scores of one prompt.
+        report: the split that all are reported on.
 
     Returns:
-        One row per pair of tasks (both orders; a task with itself across different seeds): row, column, value
-        (shared / expected by chance, mean over pairs of seeds), share (shared share of the smaller mask), sd (of the
-        value, for one pair of independent masks), n (neurons in a mask).
+        Measurements (full_bias, over sites) with columns split, selection, report and held_out.
     """
     rows = []
-    for first, seeds in masks.items():
-        for second, others in masks.items():
-            together = [
-                shared_neurons(
-                    seeds[i], others[j], among=varying[first][i] & varying[second][j] if varying else None
-                ).iloc[-1]
-                for i, j in _seed_pairs(first, second, len(seeds), len(others))
-            ]
-            if together and not together[0]["first"]:
-                raise SkillkitError(f"The masks of {first!r} hold no neuron. Use a larger fraction.")
-            if together:
-                share, expected, sd = (
-                    float(np.mean([each[name] for each in together])) for name in ("value", "expected", "sd")
-                )
-                ratio = share / expected if expected else np.nan
-                rows.append(
-                    {
-                        "row": first,
-                        "column": second,
-                        "value": ratio,
-                        "share": share,
-                        "sd": sd / expected,
-                        "n": int(together[0]["first"]),
-                    }
-                )
-    return pd.DataFrame(rows, columns=["row", "column", "value", "share", "sd", "n"])
-
-
-def overlap_beyond_chance(overlaps: pd.DataFrame) -> dict[str, float]:
-    """Mean multiple of chance over pairs of different tasks, minus 1, with the range that independent selections
-    have, for ``claims.claim``.
-
-    Overlaps of independent selections are uncorrelated, so the spread of their mean follows from their own. Seeds
-    are not counted as further pairs: selections of one task for two seeds are not independent.
-    """
-    pairs = overlaps[overlaps["row"] < overlaps["column"]]
-    if pairs.empty:
-        raise SkillkitError("There is no pair of different tasks. Give at least two tasks.")
-    value = float(pairs["value"].mean()) - 1
-    reach = 1.96 * float(np.sqrt((pairs["sd"] ** 2).sum())) / len(pairs)
-    return {"value": value, "low": value - reach, "high": value + reach, "n": len(pairs)}
-
-
-def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[FFNSite]) -> pd.DataFrame:
-    """Do similar tasks rank neurons alike? Spearman correlations between the predictivities of tasks (Wang et al.
-    2022, task specificity).
-
-    Args:
-        predictivities: by task, one [sites, width] for each seed.
-        sites: of the backbone.
-
-    Returns:
-        One row per pair of tasks (both orders) and site: row, column, stack, layer, value (mean over pairs of different seeds, or of
-        the only one), pairs. A task with itself (NaN with one seed) is what two prompts for the same task reach: the ceiling that
-        any pair of tasks must be compared with.
-    """
-    ranks = {
-        (task, seed): _standard_ranks(scores)
-        for task, seeds in predictivities.items()
-        for seed, scores in enumerate(seeds)
-    }
-    rows = []
-    for first, seeds in predictivities.items():
-        for second, others in predictivities.items():
-            pairs = _seed_pairs(first, second, len(seeds), len(others))
-            values = [(ranks[first, i] * ranks[second, j]).sum(1) for i, j in pairs]
-            mean = torch.stack(values).mean(0) if values else torch.full((len(sites),), torch.nan)
-            for site, value in zip(sites, mean.tolist(), strict=True):
-                rows.append(
-                    {
-                        "row": first,
-                        "column": second,
-                        "stack": site.stack,
-                        "layer": site.layer,
-                        "value": value,
-                        "pairs": len(pairs),
-                    }
-                )
+    for split, scores in on.items():
+        if split == report:
+            continue
+        table = selection_bias(scores, on[report])
+        means = table[["selection", "report", "held_out", "full_bias"]].mean()
+        measured = without_interval(means.pop("full_bias"), len(table), "sites")
+        rows.append(measured.row("selection_bias", split=split, **means))
     return pd.DataFrame(rows)
 
 
-def _seed_pairs(first: str, second: str, seeds: int, others: int) -> list[tuple[int, int]]:
-    """Which seeds of two tasks are compared. Never the same one where there are several: its prompts start from the same rows."""
-    if first == second:
-        return [(i, j) for i in range(seeds) for j in range(i + 1, seeds)]
-    alone = min(seeds, others) == 1
-    return [(i, j) for i in range(seeds) for j in range(others) if alone or i != j]
+@dataclass(frozen=True)
+class SeedAgreement:
+    """Two prompts' rankings of the same neurons, from texts of different splits.
+
+    On the same texts, chance would favour the same neurons twice, and two prompts that know nothing would seem to
+    agree. So one prompt is scored on the validation texts and the other on the test texts; what can be expected at best
+    is the agreement of one prompt with itself, measured likewise.
+
+    Attributes:
+        across: rank correlation of the two prompts, the mean of both ways round, [sites].
+        itself: rank correlation of each prompt with itself, the mean of both, [sites].
+        shared: `top_overlap` of the first prompt on validation and the second on test.
+        scores: predictivity of all neurons, columns x (the first on validation) and y (the second on test).
+    """
+
+    across: Tensor
+    itself: Tensor
+    shared: pd.DataFrame
+    scores: pd.DataFrame
+
+    def by_site(self, sites: Sequence[FFNSite]) -> pd.DataFrame:
+        """Rank correlations as measurements over the neurons of each site, with columns stack and layer."""
+        rows = []
+        width = len(self.scores) // len(sites)
+        metrics = {"seed_rank_correlation": self.across, "own_rank_correlation": self.itself}
+        for metric, values in metrics.items():
+            for site, value in zip(sites, values.tolist(), strict=True):
+                measured = without_interval(value, width, "neurons")
+                rows.append(measured.row(metric, stack=site.stack, layer=site.layer))
+        return pd.DataFrame(rows)
+
+    def beyond_chance(self, fraction: float) -> Measurement:
+        """The shared share of the top neurons minus what independent selections share.
+
+        Its interval is the share minus their range.
+        """
+        found = self.shared[self.shared["fraction"] == fraction].iloc[0]
+        value, low, high = (
+            float(found["value"] - found[name]) for name in ("expected", "chance_high", "chance_low")
+        )
+        return Measurement(value, int(found["n"]), "neurons", low, high, "range of independent selections")
 
 
-def by_pair(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """``specificity`` averaged over sites, as a square table with the tasks in the given order."""
-    mean = table.groupby(["row", "column"])["value"].mean().unstack()
-    return mean.reindex(index=list(tasks), columns=list(tasks))
+def compare_seeds(
+    chosen: Sequence[NeuronScores], tested: Sequence[NeuronScores], fractions: Iterable[float]
+) -> SeedAgreement:
+    """Do two prompts find the same neurons?
 
-
-def _standard_ranks(scores: Tensor) -> Tensor:
-    """Ranks per site, centred and of length 1, so that their product is Spearman's correlation."""
-    ranks = torch.from_numpy(stats.rankdata(scores.double().numpy(), axis=1))
-    centred = ranks - ranks.mean(1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True)
+    Args:
+        chosen: the scores of two prompts on one split.
+        tested: the scores of the same prompts on another split.
+        fractions: shares of each site that are compared as top neurons.
+    """
+    first, second = (scores.predictivity for scores in chosen)
+    first_again, second_again = (scores.predictivity for scores in tested)
+    varying = chosen[0].varying & chosen[1].varying
+    return SeedAgreement(
+        across=(rank_correlation(first, second_again) + rank_correlation(second, first_again)) / 2,
+        itself=(rank_correlation(first, first_again) + rank_correlation(second, second_again)) / 2,
+        shared=top_overlap(first, second_again, fractions, among=varying),
+        scores=pd.DataFrame({"x": first.flatten().numpy(), "y": second_again.flatten().numpy()}),
+    )
 
 
 def _same_shape(first: Tensor, second: Tensor) -> None:
@@ -280,68 +273,3 @@ def _same_shape(first: Tensor, second: Tensor) -> None:
         raise SkillkitError(
             f"Two [sites, width] of one model are compared, not {list(first.shape)} and {list(second.shape)}."
         )
-
-
-@dataclass(frozen=True)
-class TypeDifference:
-    """Mean similarity of tasks inside a type and across types; their difference, p (one-sided) and the 95 % range it has by chance."""
-
-    inside: float
-    across: float
-    difference: float
-    p: float
-    chance_low: float
-    chance_high: float
-    inside_pairs: int
-    across_pairs: int
-
-    def row(self) -> dict[str, float]:
-        """Difference beyond chance, with chance's range, for ``claims.claim``: value, low, high, n (pairs inside a type)."""
-        centre = (self.chance_low + self.chance_high) / 2
-        return {
-            "value": self.difference - centre,
-            "low": self.difference - self.chance_high,
-            "high": self.difference - self.chance_low,
-            "n": self.inside_pairs,
-        }
-
-
-def type_difference(
-    similarity: np.ndarray, types: Sequence[str], *, permutations: int = 5000, seed: int = 0
-) -> TypeDifference:
-    """Are tasks of one type more alike than tasks of different types? ``similarity`` [tasks, tasks], diagonal
-    ignored.
-
-    Types are permuted over the tasks, which keeps how many tasks each type has. All labellings count when there are
-    at most 8 tasks.
-
-    Raises:
-        SkillkitError: no two tasks share a type, or all do.
-    """
-    values, count = np.asarray(similarity, dtype=float), len(types)
-    if values.shape != (count, count):
-        raise SkillkitError(
-            f"{count} types for a similarity of shape {list(values.shape)}: give [tasks, tasks]."
-        )
-    off, codes = ~np.eye(count, dtype=bool), np.unique(types, return_inverse=True)[1]
-    if not (same := off & (codes[:, None] == codes)).any() or (off & ~same).sum() == 0:
-        raise SkillkitError(
-            f"Types {sorted(set(types))} of {count} tasks allow no comparison inside against across. Use more tasks."
-        )
-
-    def contrast(order: np.ndarray) -> float:
-        mask = codes[order][:, None] == codes[order]
-        return float(values[off & mask].mean() - values[off & ~mask].mean())
-
-    observed = contrast(np.arange(count))
-    if count <= 8:
-        drawn = np.array([contrast(np.array(order)) for order in itertools.permutations(range(count))])
-        p = (drawn >= observed - 1e-12).mean()
-    else:
-        rng = np.random.default_rng(seed)
-        drawn = np.array([contrast(rng.permutation(count)) for _ in range(permutations)])
-        p = (1 + (drawn >= observed - 1e-12).sum()) / (1 + permutations)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    means = float(values[same].mean()), float(values[off & ~same].mean())
-    pairs = int(same.sum()) // 2, int((off & ~same).sum()) // 2
-    return TypeDifference(*means, observed, float(p), float(low), float(high), *pairs)

@@ -14,6 +14,7 @@ from torch import Tensor
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
+from skillkit.models.inputs import EncodedTask
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import (
@@ -30,9 +31,11 @@ from skillkit.neurons.significance import Null, ThresholdBits, permutation_null
 def combine_subtasks(scores: Mapping[str, NeuronScores]) -> NeuronScores:
     """The scores of one prompt for all subtasks of a task, as one. A two-class task's come back unchanged.
 
-    For more subtasks `baseline` and `accuracy` are [subtasks, sites, positions, width] in the order of
-    `scores`; `predictivity`, `deviation` and `mean` [sites, width] are means over the subtasks; examples
-    add up.
+    For more subtasks `baseline` and `accuracy` are [subtasks, sites, positions, width] in the order of `scores`;
+    `predictivity`, `deviation` and `mean` [sites, width] are means over the subtasks; examples add up.
+
+    Raises:
+        SkillkitError: there are no scores, or they are of several prompts.
     """
     every = list(scores.values())
     if not every:
@@ -65,9 +68,17 @@ def subtask_baselines(scores: NeuronScores) -> list[Baseline]:
     return [Baseline(mean, scores.deviation) for mean in means]
 
 
+def strongest_subtask(scores: NeuronScores) -> tuple[Tensor, Baseline]:
+    """Accuracy [sites, positions, width] and thresholds of the subtask that has the most predictive neuron."""
+    accuracies = scores.accuracy[None] if scores.accuracy.ndim == 3 else scores.accuracy
+    strongest = int(torch.stack([each.max() for each in subtask_predictivities(scores)]).argmax())
+    return accuracies[strongest], subtask_baselines(scores)[strongest]
+
+
 def task_skill_neurons(scores: NeuronScores, fraction: float) -> Tensor:
-    """Skill neurons [sites, width] of a task from one prompt's (combined) scores; subtasks merged as in
-    Wang.
+    """Skill neurons [sites, width] of a task from one prompt's (combined) scores.
+
+    Subtasks are merged as in the released code of Wang et al. (2022).
     """
     each = subtask_predictivities(scores)
     return skill_neurons(each[0], fraction) if len(each) == 1 else merge_subtasks(each, fraction)
@@ -75,9 +86,16 @@ def task_skill_neurons(scores: NeuronScores, fraction: float) -> Tensor:
 
 @dataclass(frozen=True)
 class SubtaskScores:
-    """One two-class question, scored for several prompts: by seed, over all of them, and against shuffled labels."""
+    """One two-class question, scored for several prompts.
 
-    data: TaskData
+    Attributes:
+        data: the question and its texts.
+        by_seed: the scores of each prompt.
+        null: the mean over prompts against shuffled labels.
+        bits: which activations were above their thresholds.
+    """
+
+    data: TaskData | EncodedTask
     by_seed: dict[int, NeuronScores]
     null: Null
     bits: ThresholdBits
@@ -91,15 +109,30 @@ class SubtaskScores:
 def score_prompts(
     backbone: Backbone,
     prompts: Mapping[int, SoftPrompt],
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     permutations: int = 200,
     batch_size: int = 64,
 ) -> dict[str, SubtaskScores]:
-    """Score a task's neurons for the prompts of several seeds, by name of its binary subtasks (itself, for two classes).
+    """Score a task's neurons for the prompts of several seeds.
 
-    The permutation null is for the mean over the prompts, which is what a page reports. One pass over the model per prompt and split.
+    The permutation null is for the mean over the prompts, which is what a page reports. It takes one pass over the model
+    per prompt and split.
+
+    Args:
+        backbone: the model.
+        prompts: by seed.
+        task_data: a task with any number of classes.
+        split: the texts to score.
+        permutations: of the labels.
+        batch_size: texts in one pass.
+
+    Returns:
+        By name of the binary subtasks (the task itself, if it has two classes).
+
+    Raises:
+        SkillkitError: no prompt was given.
     """
     if not prompts:
         raise SkillkitError("No prompt was given. Run notebook 01_prompt_tuning with at least one seed.")

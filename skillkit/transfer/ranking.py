@@ -1,4 +1,4 @@
-"""How well a similarity of prompts predicts their zero-shot transfer, and whether task types do.
+"""How well a similarity of prompts predicts their zero-shot transfer.
 
 Both come as matrices [T, T] over the same tasks in the same order: `transfer[s, t]` is the accuracy of
 source task s's prompt on target task t, its diagonal holds each task's own prompt, and *relative* transfer
@@ -8,10 +8,8 @@ it, so how they aggregated it is unknown; the five natural ways are all here, be
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -19,7 +17,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from skillkit.transfer.similarities import same_type
+from skillkit.errors import SkillkitError
+from skillkit.stats.measurement import Measurement
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -42,12 +41,17 @@ def relative_transfer(transfer: ArrayLike) -> Array:
 
 
 def prediction(metric: ArrayLike, transfer: ArrayLike) -> dict[str, float]:
-    """Spearman correlation of `metric` with `transfer`, both [T, T] (source, target), for each of
-    `AGGREGATIONS`.
+    """Spearman correlation of `metric` with `transfer`, for each of `AGGREGATIONS`.
 
-    Pairs in which either is NaN are left out; a target or source for which a correlation is undefined (fewer
-    than two pairs, or constant values) is left out of the mean. Raises ValueError for shapes that do not
-    match.
+    Pairs in which either is NaN are left out. A target or source for which a correlation is undefined (fewer
+    than two pairs, or constant values) is left out of the mean.
+
+    Args:
+        metric: [T, T] (source, target), of the same tasks as `transfer`.
+        transfer: [T, T] (source, target), accuracies.
+
+    Raises:
+        SkillkitError: the shapes do not match.
     """
     scores, values = _square(metric, "metric"), _square(transfer, "transfer")
     _same_shape(scores, values)
@@ -80,29 +84,29 @@ def prediction_difference(
     transfer: ArrayLike,
     *,
     resamples: int = 1000,
-    confidence: float = 0.95,
     seed: int = 0,
-) -> dict[str, dict[str, float]]:
-    """How much better `first` predicts transfer than `second`, for each of `AGGREGATIONS`: value, low, high.
+) -> dict[str, Measurement]:
+    """How much better `first` predicts transfer than `second`, for each of `AGGREGATIONS`.
 
-    Both metrics are correlated with transfer in the same resamples of the tasks, so the interval is a paired
-    one.
+    Both metrics are correlated with transfer in the same resamples of the tasks, so the 95 % interval is a
+    paired one.
     """
     one, other = prediction(first, transfer), prediction(second, transfer)
     drawn = _resampled(first, transfer, resamples, seed), _resampled(second, transfer, resamples, seed)
-    result = {}
-    for name in AGGREGATIONS:
-        low, high = _interval(drawn[0][name] - drawn[1][name], confidence)
-        result[name] = {"value": one[name] - other[name], "low": low, "high": high}
-    return result
+    count = len(np.asarray(transfer))
+    return {
+        name: _over_tasks(one[name] - other[name], count, _interval(drawn[0][name] - drawn[1][name], 0.95))
+        for name in AGGREGATIONS
+    }
 
 
 def prediction_table(
     metrics: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """`prediction` of several metrics [T, T] by name, one row per metric and aggregation: value, low, high.
+    """`prediction` of several metrics [T, T] by name, with 95 % bootstrap intervals over tasks.
 
-    The interval is a 95 % bootstrap over tasks; `resamples=0` leaves it out (NaN).
+    One row per metric and aggregation: metric, aggregation, value, n (tasks), unit, low, high, interval.
+    `resamples=0` leaves out the intervals (NaN).
     """
     rows = []
     for name, metric in metrics.items():
@@ -110,80 +114,15 @@ def prediction_table(
             prediction_intervals(metric, transfer, resamples=resamples, seed=seed) if resamples else {}
         )
         for aggregation, value in prediction(metric, transfer).items():
-            low, high = intervals.get(aggregation, (math.nan, math.nan))
-            rows.append(
-                {"metric": name, "aggregation": aggregation, "value": value, "low": low, "high": high}
-            )
+            interval = intervals.get(aggregation, (math.nan, math.nan))
+            measured = _over_tasks(value, len(np.asarray(transfer)), interval)
+            rows.append({"metric": name, "aggregation": aggregation, **vars(measured)})
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class TypeEffect:
-    """Mean relative transfer inside task types and across them, and the test of their difference.
-
-    `low` and `high` are the difference's 95 % bootstrap interval over tasks.
-    """
-
-    inside: float
-    across: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    inside_pairs: int
-    across_pairs: int
-
-
-def type_effect(
-    transfer: ArrayLike, types: Sequence[str], *, resamples: int = 10_000, seed: int = 0
-) -> TypeEffect:
-    """Does a prompt transfer better inside its task type than across types (own prompts left out)?
-
-    One-sided permutation test: the type labels are permuted over tasks, which keeps each prompt's and each
-    target's own strength; all permutations when there are at most 7 tasks, else `resamples` random ones. The
-    p-value counts the observed labelling. NaN when no pair is inside (or none across) a type.
-    """
-    relative = relative_transfer(transfer)
-    if len(types) != len(relative):
-        raise ValueError(
-            f"type_effect: {len(types)} types for {len(relative)} tasks; give one type per task."
-        )
-    usable = ~np.eye(len(relative), dtype=bool) & ~np.isnan(relative)
-    inside = same_type(types).astype(bool)
-
-    def contrast(order: Sequence[int] | NDArray[np.int_]) -> tuple[float, float]:
-        index = np.asarray(order)
-        mask = inside[np.ix_(index, index)]
-        return _mean(relative[usable & mask]), _mean(relative[usable & ~mask])
-
-    within, across = contrast(range(len(relative)))
-    observed = within - across
-    if len(relative) <= 7:
-        orders: list[Sequence[int] | NDArray[np.int_]] = list(itertools.permutations(range(len(relative))))
-        extra = 0  # the observed order is among them
-    else:
-        rng = np.random.default_rng(seed)
-        orders = [rng.permutation(len(relative)) for _ in range(resamples)]
-        extra = 1
-    differences = np.array([first - second for first, second in map(contrast, orders)])
-    as_large = int((differences >= observed - 1e-12).sum())
-    p_value = (as_large + extra) / (len(orders) + extra) if not math.isnan(observed) else math.nan
-    pairs = int((usable & inside).sum())
-    low, high = _type_interval(relative, inside, seed)
-    return TypeEffect(within, across, observed, low, high, p_value, pairs, int(usable.sum()) - pairs)
-
-
-def _type_interval(relative: Array, inside: Mask, seed: int, resamples: int = 1000) -> tuple[float, float]:
-    """Bootstrap interval over tasks of the mean inside types minus the mean across them."""
-    draw = np.random.default_rng(seed).integers(len(relative), size=(resamples, len(relative)))
-    rows, columns = draw[:, :, None], draw[:, None, :]
-    values, same = relative[rows, columns], inside[rows, columns]
-    usable = (rows != columns) & ~np.isnan(values)
-
-    def means(mask: Mask) -> Array:
-        return _mean_of(np.where(mask, values, np.nan).reshape(resamples, -1))
-
-    return _interval(means(usable & same) - means(usable & ~same), 0.95)
+def _over_tasks(value: float, tasks: int, interval: tuple[float, float]) -> Measurement:
+    known = not math.isnan(interval[0])
+    return Measurement(value, tasks, "tasks", *interval, "bootstrap over tasks" if known else "")
 
 
 def _resampled(metric: ArrayLike, transfer: ArrayLike, resamples: int, seed: int) -> dict[str, Array]:
@@ -220,8 +159,9 @@ def _interval(values: Array, confidence: float) -> tuple[float, float]:
 
 
 def _aggregate(scores: Array, values: Array, relative: Array, others: Mask, own: Mask) -> dict[str, Array]:
-    """`AGGREGATIONS` of B pairs of matrices [B, T, T]; `others` and `own` mark pairs of different tasks and
-    own prompts.
+    """`AGGREGATIONS` of B pairs of matrices [B, T, T].
+
+    `others` marks pairs of different tasks, `own` the tasks' own prompts.
     """
     batch = len(scores)
     every = others | own
@@ -250,9 +190,7 @@ def _spearman(first: Array, second: Array, use: Mask) -> Array:
 
 
 def _centred_ranks(values: Array, use: Mask) -> Array:
-    """Average ranks among the used entries minus their mean; 0 elsewhere. Unused entries, as +inf, rank
-    last.
-    """
+    """Average ranks of the used entries minus their mean; 0 elsewhere. Unused ones, as +inf, rank last."""
     ranks = rankdata(np.where(use, values, np.inf), axis=-1)
     count = use.sum(-1, keepdims=True)
     return cast(Array, np.where(use, ranks - (count + 1) / 2, 0.0))
@@ -265,14 +203,10 @@ def _mean_of(values: Array) -> Array:
         return cast(Array, np.where(defined, values, 0).sum(-1) / defined.sum(-1))
 
 
-def _mean(values: Array) -> float:
-    return float(values.mean()) if len(values) else math.nan
-
-
 def _square(values: ArrayLike, name: str) -> Array:
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(
+        raise SkillkitError(
             f"{name}: shape {matrix.shape}; expected [tasks, tasks], sources down, targets across."
         )
     return matrix
@@ -280,6 +214,6 @@ def _square(values: ArrayLike, name: str) -> Array:
 
 def _same_shape(scores: Array, values: Array) -> None:
     if scores.shape != values.shape:
-        raise ValueError(
+        raise SkillkitError(
             f"metric {scores.shape} and transfer {values.shape}: expected the same tasks in both."
         )

@@ -1,5 +1,4 @@
-"""How alike two soft prompts are: by their embeddings, or by the FFN neurons they activate (Su et al. 2022,
-section 6.1).
+"""How alike soft prompts are, by embeddings or by the neurons they activate (Su et al. 2022, section 6.1).
 
 With prompts P, Q [length, hidden]:
 
@@ -20,9 +19,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import pdist, squareform
 from torch import Tensor
 
+from skillkit.errors import SkillkitError
 from skillkit.models.activations import watch
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.inputs import Encoded
@@ -36,8 +36,10 @@ METRICS = ("E_concat", "E_average", "C_concat", "C_average")
 
 
 def similarity(first: SoftPrompt | ArrayLike, second: SoftPrompt | ArrayLike) -> dict[str, float]:
-    """The four embedding metrics of two prompts [length, hidden], by name. Raises ValueError when the
-    shapes differ.
+    """The four embedding metrics of two prompts [length, hidden], by name.
+
+    Raises:
+        SkillkitError: the shapes differ.
     """
     return {name: float(values[0, 1]) for name, values in similarities([first, second]).items()}
 
@@ -47,25 +49,31 @@ def similarities(
 ) -> dict[str, Matrix]:
     """The four embedding metrics of every pair of T prompts, each [T, T], symmetric.
 
-    `skip_rows` leaves out that many first rows: in Su et al.'s RoBERTa prompts row 0 never reaches the
-    model. The cosine with a row of zeros counts as 0. Raises ValueError for prompts of different shapes, no
-    rows left, or values that are not finite.
+    The cosine with a row of zeros counts as 0.
+
+    Args:
+        prompts: each [length, hidden], all of one shape.
+        skip_rows: leaves out that many first rows. In Su et al.'s RoBERTa prompts, row 0 never reaches the
+            model.
+
+    Raises:
+        SkillkitError: prompts of different shapes, no rows left, or values that are not finite.
     """
     given = list(prompts.values()) if isinstance(prompts, Mapping) else list(prompts)
     stacked = _stack(given)[:, skip_rows:]
     count, length, hidden = stacked.shape
     if length == 0:
-        raise ValueError(
+        raise SkillkitError(
             f"similarities: skip_rows={skip_rows} leaves no row; the prompts have {_stack(given).shape[1]}."
         )
     flat, rows = stacked.reshape(count, -1), stacked.reshape(-1, hidden)
-    between_rows = _distances(rows).reshape(count, length, count, length)
+    between_rows = squareform(pdist(rows)).reshape(count, length, count, length)
     # the mean over i, j of u_i . v_j is the product of the mean unit rows: no [rows, rows] matrix needed
     mean_rows = _unit(rows).reshape(count, length, hidden).mean(axis=1)
     cosines = _symmetric(_unit(flat) @ _unit(flat).T)
     np.fill_diagonal(cosines, np.where(flat.any(axis=1), 1.0, 0.0))
     return {
-        "E_concat": 1 / (1 + cdist(flat, flat)),
+        "E_concat": 1 / (1 + squareform(pdist(flat))),
         "E_average": _symmetric(1 / (1 + between_rows.mean(axis=(1, 3)))),
         "C_concat": cosines,
         "C_average": _symmetric(mean_rows @ mean_rows.T),
@@ -73,16 +81,17 @@ def similarities(
 
 
 def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
-    """Which neurons are above 0 at the answer slot when the backbone reads the prompt and no text: bool
-    [sites, width].
+    """Which neurons are above 0 at the answer slot when the backbone reads the prompt and no text.
 
-    Text is an empty string in the tokenizer's own form; in layout "su" what Su et al. fed: `<s>` for
-    RoBERTa, `<extra_id_0>` for T5. An encoder-decoder's answer slot is in the decoder, so its encoder's
-    neurons are all False.
+    No text means an empty string in the tokenizer's own form; in layout "su" it means what Su et al. fed:
+    `<s>` for RoBERTa, `<extra_id_0>` for T5. An encoder-decoder's answer slot is in the decoder, so its
+    encoder's neurons are all False.
+
+    Returns:
+        bool [sites, width]
     """
-    slot = (
-        prompt.length if backbone.family == "causal-lm" else 0
-    )  # a causal model answers at the last prompt row
+    # a causal model answers at the last prompt row
+    slot = prompt.length if backbone.family == "causal-lm" else 0
     active = torch.zeros(len(backbone.sites), backbone.width, dtype=torch.bool)
 
     def keep(site: int, activation: Tensor, current: Pass) -> None:
@@ -97,11 +106,19 @@ def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
 
 
 def overlap_rate(first: ArrayLike, second: ArrayLike, *, neurons: ArrayLike | None = None) -> float:
-    """ON of two activation patterns, bool [sites, width]: the cosine of the two 0/1 vectors (Su et al. 2022,
-    section 6.1).
+    """ON of two activation patterns: the cosine of the two 0/1 vectors (Su et al. 2022, section 6.1).
 
-    `neurons` (bool [sites, width]) looks at those alone, as Wang et al. (2022, section 6.2) do with skill
-    neurons. NaN when a pattern has no active neuron to look at. Raises ValueError when shapes differ.
+    Args:
+        first: bool [sites, width]
+        second: of the same backbone, so of the same shape.
+        neurons: bool [sites, width]: those to look at, as Wang et al. (2022, section 6.2) do with skill
+            neurons.
+
+    Returns:
+        The overlap, NaN when a pattern has no active neuron to look at.
+
+    Raises:
+        SkillkitError: the shapes differ, or the patterns are not boolean.
     """
     return float(overlap_rates([first, second], neurons=neurons)[0, 1])
 
@@ -112,29 +129,37 @@ def overlap_rates(
     neurons: ArrayLike | None = None,
     sites: Sequence[int] | None = None,
 ) -> Matrix:
-    """ON of every pair of T activation patterns (bool [sites, width] each): [T, T].
+    """ON of every pair of T activation patterns, [T, T].
 
-    `sites` keeps those sites alone (one of `layer_groups`), `neurons` those neurons. NaN for a pattern with
-    no active neuron.
+    Args:
+        patterns: bool [sites, width] each.
+        neurons: bool [sites, width]: those to look at.
+        sites: those to look at, such as one of `layer_groups`.
+
+    Returns:
+        The overlaps, NaN for a pattern with no active neuron.
+
+    Raises:
+        SkillkitError: the shapes differ, or the patterns are not boolean.
     """
     given = [
         np.asarray(pattern) for pattern in (patterns.values() if isinstance(patterns, Mapping) else patterns)
     ]
     shapes = {pattern.shape for pattern in given}
     if len(shapes) != 1 or any(pattern.ndim != 2 for pattern in given):
-        raise ValueError(
+        raise SkillkitError(
             f"overlap_rate: patterns of shapes {sorted(shapes)}; expected the same [sites, width] "
             "for all, so the patterns of one backbone."
         )
     if any(pattern.dtype != bool for pattern in given):
-        raise ValueError(
+        raise SkillkitError(
             "overlap_rate: expected boolean patterns, such as `activated(backbone, prompt)` gives them."
         )
     active = np.stack(given)
     if neurons is not None:
         mask = np.asarray(neurons).astype(bool)
         if mask.shape != active.shape[1:]:
-            raise ValueError(
+            raise SkillkitError(
                 f"overlap_rate: the neurons' mask is {mask.shape}, the patterns are {active.shape[1:]}."
             )
         active = active & mask
@@ -147,11 +172,12 @@ def overlap_rates(
 
 
 def layer_groups(sites: Sequence[FFNSite], size: int = 3) -> dict[str, list[int]]:
-    """Neighbouring sites of one stack in groups of `size`, by name: {"encoder 0-2": [0, 1, 2], …}; the last
-    may be smaller.
+    """Neighbouring sites of one stack in groups of `size`, by name: {"encoder 0-2": [0, 1, 2], …}.
+
+    The last group of a stack may be smaller.
     """
     if size < 1:
-        raise ValueError(f"layer_groups: size={size}; a group needs at least one layer.")
+        raise SkillkitError(f"layer_groups: size={size}; a group needs at least one layer.")
     groups: dict[str, list[int]] = {}
     for stack in dict.fromkeys(site.stack for site in sites):
         indices = [index for index, site in enumerate(sites) if site.stack == stack]
@@ -163,9 +189,7 @@ def layer_groups(sites: Sequence[FFNSite], size: int = 3) -> dict[str, list[int]
 
 
 def same_type(types: Sequence[str]) -> Matrix:
-    """1 where two tasks have the same type, else 0, [T, T]: the baseline that any similarity metric has to
-    beat.
-    """
+    """1 where two tasks have the same type, else 0, [T, T]: the baseline for every similarity metric."""
     names = np.asarray(types)
     return cast(Matrix, (names[:, None] == names).astype(np.float64))
 
@@ -201,22 +225,20 @@ def _stack(prompts: Sequence[Any]) -> Matrix:
         matrices.append(np.asarray(matrix, dtype=np.float64))
     shapes = {matrix.shape for matrix in matrices}
     if len(shapes) != 1 or any(matrix.ndim != 2 for matrix in matrices):
-        raise ValueError(
+        raise SkillkitError(
             f"similarity: prompts of shapes {sorted(shapes)}; expected one shape [length, hidden] for all. "
             "Prompts of different lengths or backbones cannot be compared by their embeddings."
         )
     stacked = np.stack(matrices)
     if not np.isfinite(stacked).all():
-        raise ValueError(
+        raise SkillkitError(
             "similarity: a prompt holds NaN or infinite values; its tuning diverged, so tune it again."
         )
     return stacked
 
 
 def _symmetric(values: Matrix) -> Matrix:
-    """Both halves exactly equal: a rank correlation must see (P, Q) and (Q, P) as tied, whatever the
-    rounding.
-    """
+    """Both halves exactly equal: a rank correlation must see (P, Q) and (Q, P) as tied despite rounding."""
     return cast(Matrix, (values + values.T) / 2)
 
 
@@ -224,17 +246,3 @@ def _unit(vectors: Matrix) -> Matrix:
     """Rows scaled to length 1; rows of zeros stay zeros."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return cast(Matrix, np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))
-
-
-def _distances(rows: Matrix) -> Matrix:
-    """Euclidean distances of all pairs of rows [R, R], by one matrix product.
-
-    |a - b|² = |a|² + |b|² - 2 a.b loses all its digits when a and b nearly agree; those few pairs are
-    computed again.
-    """
-    squares = (rows**2).sum(axis=1)
-    scale = squares[:, None] + squares
-    squared = scale - 2 * rows @ rows.T
-    first, second = np.nonzero(squared <= 1e-6 * scale)
-    squared[first, second] = ((rows[first] - rows[second]) ** 2).sum(axis=1)
-    return cast(Matrix, np.sqrt(squared))

@@ -85,14 +85,14 @@ def two_rankings() -> pd.DataFrame:
 
 def shared() -> pd.DataFrame:
     fraction = np.array([0.01, 0.02, 0.05, 0.1, 0.2])
-    bounds = {"expected": fraction, "low": fraction * 0.6, "high": fraction * 1.5}
+    bounds = {"expected": fraction, "chance_low": fraction * 0.6, "chance_high": fraction * 1.5}
     return pd.DataFrame({"fraction": fraction, "value": [0.5, 0.52, 0.55, 0.6, 0.66], **bounds})
 
 
 def factors() -> pd.DataFrame:
     units = ["encoder 3, neuron 17", "encoder 3, neuron 200", "encoder 2, neuron 5"]
     rows = [(unit, factor) for unit in units for factor in ("polarity", "negation", "template")]
-    table = pd.DataFrame(rows, columns=["unit", "factor"])
+    table = pd.DataFrame(rows, columns=["neuron", "factor"])
     return table.assign(**spread([0.93, 0.6, 0.52, 0.9, 0.72, 0.5, 0.81, 0.8, 0.55]))
 
 
@@ -120,7 +120,8 @@ def slopes() -> pd.DataFrame:
 def overlaps() -> pd.DataFrame:
     keys = [("encoder", layer, fraction) for layer in range(5) for fraction in (0.02, 0.1)]
     table = pd.DataFrame(keys, columns=["stack", "layer", "fraction"])
-    bounds = {"expected": table["fraction"], "low": table["fraction"] * 0.4, "high": table["fraction"] * 2}
+    share = table["fraction"]
+    bounds = {"expected": share, "chance_low": share * 0.4, "chance_high": share * 2}
     table = table.assign(value=np.linspace(0.05, 0.8, len(table)), **bounds, text="adversarial")
     return pd.concat(
         [table, table.assign(value=table["value"] / 2 + 0.4, text="clean originals")], ignore_index=True

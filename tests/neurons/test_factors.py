@@ -1,10 +1,7 @@
 """Factors: questions are asked once, activations are the recorded ones, and a planted follower is named."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-import torch
 from datasets import Dataset
 from tiny import TASK, tiny_backbone, toy_data
 
@@ -13,16 +10,16 @@ from skillkit.models.activations import record
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.factors import (
     SHUFFLED,
-    activations_at,
     agreement_margin,
-    best_places,
     binary_factors,
     factor_predictivity,
+    label_against_rival,
     nearly_the_same,
     site_predictivity,
     task_questions,
 )
 from skillkit.neurons.scores import measure_baseline, score_neurons
+from skillkit.stats.measurement import Measurement
 
 
 def test_questions_from_factors() -> None:
@@ -55,23 +52,6 @@ def test_questions_from_factors() -> None:
     assert questions["part = noun"].sum() == 30
 
 
-@pytest.mark.parametrize("family", ["roberta", "t5"])
-def test_activations_at_places_are_the_recorded_ones(family: str) -> None:
-    backbone, data = tiny_backbone(family), toy_data()
-    prompt = SoftPrompt.initial(backbone, 3, 0)
-    everything = record(backbone, prompt, data.test, TASK).numpy()
-    places = [(0, 2, 5), (len(backbone.sites) - 1, 0, 11), (0, 3, 0)]
-    seen = activations_at(backbone, prompt, data.test, TASK, places, batch_size=7)
-    for column, (site, position, neuron) in enumerate(places):
-        np.testing.assert_allclose(seen[:, column], everything[:, site, position, neuron], atol=1e-5)
-
-
-def test_the_best_position_is_the_most_telling_one() -> None:
-    accuracy = torch.full((1, 3, 2), 0.5)
-    accuracy[0, 2, 1], accuracy[0, 1, 1], accuracy[0, 0, 0] = 0.1, 0.8, torch.nan
-    assert best_places(accuracy, [(0, 1)]) == [(0, 2, 1)]
-
-
 def test_a_follower_is_told_from_a_bystander_even_when_the_factor_is_rare() -> None:
     rng = np.random.default_rng(0)
     rare = (rng.random(2000) < 0.1).astype(float)
@@ -81,13 +61,13 @@ def test_a_follower_is_told_from_a_bystander_even_when_the_factor_is_rare() -> N
     table = factor_predictivity(
         np.stack([~follower, silent], 1), {"rare": rare, "other": other}, ["follower", "silent"]
     )
-    value = table.set_index(["unit", "factor"])["value"]
+    value = table.set_index(["neuron", "factor"])["value"]
     assert value["follower", "rare"] == pytest.approx(0.9, abs=0.04)
     assert value["follower", "other"] < 0.56
     assert value["silent", "rare"] == pytest.approx(0.5)
-    row = table.set_index(["unit", "factor"]).loc[("follower", "rare")]
+    row = table.set_index(["neuron", "factor"]).loc[("follower", "rare")]
     assert row["low"] < row["value"] < row["high"] and row["n"] == 2000
-    with pytest.raises(SkillkitError, match="units"):
+    with pytest.raises(SkillkitError, match="2 neurons"):
         factor_predictivity(np.stack([silent], 1), {"rare": rare}, ["a", "b"])
 
 
@@ -160,23 +140,24 @@ def test_a_neuron_that_follows_the_word_agrees_less_with_the_verdict() -> None:
     sign = rng.integers(0, 2, 600).astype(float)
     negated = rng.random(600) < 0.3
     verdict = np.where(negated, 1 - sign, sign)
-    row = agreement_margin(sign == 0, verdict, sign)  # follows the word, the other way round
-    assert row["value"] == pytest.approx(-negated.mean(), abs=0.02) and row["high"] < 0 and row["n"] == 600
+    margin = agreement_margin(sign == 0, verdict, sign)  # follows the word, the other way round
+    assert margin.value == pytest.approx(-negated.mean(), abs=0.02) and margin.high < 0
+    assert (margin.n, margin.unit) == (600, "texts")
 
 
 def test_intervals_of_balanced_agreement_have_the_width_of_repeated_samples() -> None:
     """Class shares are counted anew in each resample, as in each sample: a constant neuron is at one half in all of them."""
     rng = np.random.default_rng(2)
 
-    def sample() -> dict[str, Any]:
+    def sample() -> Measurement:
         label = (rng.random(400) < 0.3).astype(float)
         rival = np.where(rng.random(400) < 0.1, 1 - label, label)
         follower = np.where(rng.random(400) < 0.9, label, 1 - label).astype(bool)
         return agreement_margin(follower, label, rival)
 
     rows = [sample() for _ in range(200)]
-    spread = 2 * 1.96 * float(np.std([row["value"] for row in rows]))
-    assert np.mean([row["high"] - row["low"] for row in rows]) == pytest.approx(spread, rel=0.25)
+    spread = 2 * 1.96 * float(np.std([row.value for row in rows]))
+    assert np.mean([row.high - row.low for row in rows]) == pytest.approx(spread, rel=0.25)
     rare = (np.arange(200) < 20).astype(float)
     table = factor_predictivity(np.stack([rare == 1, np.ones(200, bool)], 1), {"rare": rare}, ["it", "all"])
     assert table[["value", "low", "high"]].values.tolist() == [[1.0, 1.0, 1.0], [0.5, 0.5, 0.5]]
@@ -187,5 +168,22 @@ def test_a_rare_question_is_no_easy_rival() -> None:
     rng = np.random.default_rng(1)
     label, rare = rng.integers(0, 2, 800).astype(float), (rng.random(800) < 0.05).astype(float)
     follower = np.where(rng.random(800) < 0.8, label, 1 - label).astype(bool)
-    row = agreement_margin(follower, label, rare)
-    assert row["low"] > 0.1 and row["value"] == pytest.approx(0.3, abs=0.12)
+    margin = agreement_margin(follower, label, rare)
+    assert margin.low > 0.1 and margin.value == pytest.approx(0.3, abs=0.12)
+
+
+def test_the_rival_of_the_label_is_the_factor_followed_most_but_no_copy_of_the_label() -> None:
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, 600).astype(float)
+    copy = np.where(rng.random(600) < 0.02, 1 - label, label)
+    half = np.where(rng.random(600) < 0.25, 1 - label, label)
+    other = rng.integers(0, 2, 600).astype(float)
+    questions = {"label = good": label, "copy = 1": copy, "half = 1": half, "other = 1": other}
+    bits = label == 1
+    followed = factor_predictivity(bits[:, None], questions, ["it"])
+    assert set(followed["unit"]) == {"texts"} and set(followed["metric"]) == {"neuron_follows"}
+    found = label_against_rival(bits, questions, followed)
+    assert found is not None and found[:2] == ("label = good", "half = 1")
+    assert found[2] == agreement_margin(bits, label, half) and found[2].low > 0
+    alone = {name: questions[name] for name in ("label = good", "copy = 1")}
+    assert label_against_rival(bits, alone, followed[followed["factor"].isin(alone)]) is None

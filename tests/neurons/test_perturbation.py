@@ -11,7 +11,14 @@ from skillkit.models.activations import intervene, record
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import encode
 from skillkit.models.prompts import SoftPrompt, label_token_ids
-from skillkit.neurons.perturbation import SELECTIONS, choose_neurons, perturb
+from skillkit.neurons.perturbation import (
+    SELECTIONS,
+    Perturbation,
+    choose_neurons,
+    perturb,
+    perturb_parts,
+    relative_deviations,
+)
 from skillkit.neurons.scores import score_neurons, score_task
 from skillkit.neurons.significance import score_with_null
 from skillkit.neurons.subtasks import (
@@ -40,16 +47,11 @@ def test_curves_equal_interventions_one_by_one(setting) -> None:
     backbone, data, prompts = setting
     encoded = encode(backbone, data.test, TASK)
     curves = perturb(
-        backbone,
-        prompts,
-        encoded,
-        TASK,
-        fractions=FRACTIONS,
-        modes=("zero", "mean"),
-        selections=("skill", "least"),
+        backbone, prompts, encoded, TASK, Perturbation(FRACTIONS, ("zero", "mean"), ("skill", "least"))
     )
     table = curves.table().set_index(["mode", "neurons", "fraction"])
     assert len(table) == 2 * 2 * 3 and set(table["prompts"]) == {2} and set(table["n"]) == {40}
+    assert set(table["unit"]) == {"texts"} and set(table["metric"]) == {"accuracy"}
     for mode in ("zero", "mean"):
         for name in ("skill", "least"):
             expected = []
@@ -65,8 +67,8 @@ def test_curves_equal_interventions_one_by_one(setting) -> None:
 def test_noise_is_in_each_neurons_own_unit_or_in_that_of_the_activations(setting) -> None:
     backbone, data, prompts = setting
     encoded, (prompt, scores) = encode(backbone, data.test, TASK), prompts[0]
-    options = {"fractions": [0.5], "selections": ("skill",), "noise": 50.0, "sigma": 5.0}
-    curves = perturb(backbone, {3: prompts[0]}, encoded, TASK, modes=("noise", "absolute noise"), **options)
+    plan = Perturbation([0.5], ("noise", "absolute noise"), ("skill",), noise=50.0, sigma=5.0)
+    curves = perturb(backbone, {3: prompts[0]}, encoded, TASK, plan)
     mask = choose_neurons(scores, 0.5, ["skill"])["skill"]
     for mode, scale, unit in (("noise", 50.0, scores.deviation), ("absolute noise", 5.0, None)):
         with intervene(backbone, mask, "noise", scale=scale, unit=unit, seed=3):
@@ -75,19 +77,22 @@ def test_noise_is_in_each_neurons_own_unit_or_in_that_of_the_activations(setting
     own, absolute = (curves.correct[mode, "skill", 0.5][0] for mode in ("noise", "absolute noise"))
     assert (own != absolute).any()
     with pytest.raises(SkillkitError, match="absolute noise"):
-        perturb(backbone, prompts, encoded, TASK, fractions=[0.5], modes=["loud"])
+        Perturbation([0.5], ["loud"])
 
 
 def test_gap_is_the_mean_difference_over_the_curve(setting) -> None:
     backbone, data, prompts = setting
     encoded = encode(backbone, data.test, TASK)
     curves = perturb(
-        backbone, prompts, encoded, TASK, fractions=FRACTIONS, modes=("zero",), selections=("skill", "random")
+        backbone, prompts, encoded, TASK, Perturbation(FRACTIONS, ("zero",), ("skill", "random"))
     )
     table = curves.table().set_index(["neurons", "fraction"])["value"]
     differences = [table["random", f] - table["skill", f] for f in (0.1, 0.5)]
-    assert curves.gap("zero", "random")["value"] == pytest.approx(np.mean(differences))
-    assert curves.gap("zero", "random", 0.5)["value"] == pytest.approx(differences[1])
+    assert curves.gap("zero", "random").value == pytest.approx(np.mean(differences))
+    assert curves.gap("zero", "random", 0.5).value == pytest.approx(differences[1])
+    listed = curves.gaps(["random"], [None, 0.1])
+    assert listed["value"].tolist() == pytest.approx([np.mean(differences), differences[0]])
+    assert set(listed["neurons"]) == {"random - skill"} and set(listed["unit"]) == {"texts"}
     with pytest.raises(SkillkitError, match="no curve"):
         curves.gap("noise", "random")
 
@@ -96,9 +101,10 @@ def test_gap_is_the_mean_difference_over_the_curve(setting) -> None:
 def test_some_sites_alone(setting, sites) -> None:
     backbone, data, prompts = setting
     encoded = encode(backbone, data.test, TASK)
-    options = {"fractions": [1.0], "modes": ("zero",), "selections": ("skill",)}
     every, some = (
-        perturb(backbone, prompts, encoded, TASK, sites=chosen, **options).correct["zero", "skill", 1.0]
+        perturb(
+            backbone, prompts, encoded, TASK, Perturbation([1.0], ("zero",), ("skill",), sites=chosen)
+        ).correct["zero", "skill", 1.0]
         for chosen in (None, sites)
     )
     for chosen, found in ((range(4), every), (sites, some)):
@@ -114,7 +120,60 @@ def test_sites_that_are_not_there_are_refused(setting, sites) -> None:
     backbone, data, prompts = setting
     encoded = encode(backbone, data.test, TASK)
     with pytest.raises(SkillkitError, match="sites 0 to 3"):
-        perturb(backbone, prompts, encoded, TASK, fractions=[1.0], sites=sites)
+        perturb(backbone, prompts, encoded, TASK, Perturbation([1.0], sites=sites))
+
+
+def test_the_parts_of_a_model_are_broken_one_at_a_time(setting) -> None:
+    backbone, data, prompts = setting
+    encoded = encode(backbone, data.test, TASK)
+    plan = Perturbation([0.0, 0.5], ("zero",), ("skill", "matched"))
+    local = perturb_parts(backbone, prompts, encoded, TASK, plan)
+    assert list(local.parts) == ["slot and prompt only", "encoder only", "decoder only"]
+    assert list(local.layers) == list(backbone.sites)
+    limits = {"slot and prompt only": {"where": "prompt"}, "encoder only": {"sites": [0, 1]}}
+    for name, limit in limits.items():
+        alone = perturb(
+            backbone,
+            prompts,
+            encoded,
+            TASK,
+            Perturbation(plan.fractions, plan.modes, plan.selections, **limit),
+        )
+        assert local.parts[name].correct.keys() == alone.correct.keys()
+        for point, correct in alone.correct.items():
+            np.testing.assert_array_equal(local.parts[name].correct[point], correct)
+    last = perturb(
+        backbone, prompts, encoded, TASK, Perturbation([0.5], ("zero",), ("skill", "matched"), sites=[3])
+    )
+    np.testing.assert_array_equal(
+        local.layers[backbone.sites[3]].correct["zero", "skill", 0.5], last.correct["zero", "skill", 0.5]
+    )
+    by_layer = local.layer_gaps("matched", [None])
+    assert by_layer["value"].iloc[3] == last.gap("zero", "matched").value
+    assert by_layer[["stack", "layer"]].values.tolist() == [
+        ["encoder", 0],
+        ["encoder", 1],
+        ["decoder", 0],
+        ["decoder", 1],
+    ]
+    assert set(local.part_gaps("matched", [None, 0.5])["place"]) == set(local.parts)
+    assert len(local.points()) == 3 * 2 * 2
+
+
+def test_relative_deviation_is_one_for_all_neurons_and_compares_selections(setting) -> None:
+    _, _, prompts = setting
+    whole = relative_deviations(prompts, [1.0], ["skill"])
+    assert whole["value"].tolist() == pytest.approx([1.0, 1.0]) and set(whole["n"]) == {80}
+    table = relative_deviations(prompts, [0.2, 0.5]).set_index(["fraction", "neurons", "seed"])["value"]
+    scores = prompts[1][1]
+    mask = choose_neurons(scores, 0.5, ["random"], 1)["random"]
+    values = [
+        float(scores.deviation[site, n] / scores.deviation[site].mean())
+        for site in range(4)
+        for n in range(20)
+        if mask[site, n]
+    ]
+    assert table[0.5, "random", 1] == pytest.approx(np.mean(values), rel=1e-5)
 
 
 def test_selections_have_the_same_number_in_every_site(setting) -> None:
@@ -147,13 +206,13 @@ def test_a_planted_neuron_is_found_and_breaking_it_breaks_the_answers() -> None:
     scores = score_neurons(backbone, prompt, data)
     assert int(scores.predictivity[last].argmax()) == neuron
     encoded = encode(backbone, data.test, TASK)
-    curves = perturb(backbone, {0: (prompt, scores)}, encoded, TASK, fractions=[0.0, 0.05], modes=("zero",))
+    curves = perturb(backbone, {0: (prompt, scores)}, encoded, TASK, Perturbation([0.0, 0.05], ("zero",)))
     broken = {name: curves.correct["zero", name, 0.05][0].mean() for name in SELECTIONS}
     majority = max(answers["test"].mean(), 1 - answers["test"].mean())
     assert curves.correct["zero", "skill", 0.0][0].mean() == 1
     assert broken["skill"] <= majority + 1e-9
     assert min(broken["random"], broken["matched"], broken["least"]) > broken["skill"] + 0.1
-    assert curves.gap("zero", "random")["low"] > 0
+    assert curves.gap("zero", "random").low > 0
 
 
 def test_scores_of_many_classes_are_one_file_and_one_mask(tmp_path) -> None:

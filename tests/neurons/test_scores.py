@@ -17,6 +17,7 @@ from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.neurons import scores as neurons
 from skillkit.neurons.scores import (
     NeuronScores,
+    best_positions,
     count_of,
     least_predictive_neurons,
     matched_neurons,
@@ -294,3 +295,16 @@ def test_matched_neurons_have_nearly_the_same_deviation():
     assert torch.equal(matched.sum(1), mask.sum(1))
     gap = (deviation[matched].mean() - deviation[mask].mean()).abs()
     assert gap < 0.25 * (deviation[plain].mean() - deviation[mask].mean()).abs()
+
+
+def test_best_positions_are_where_a_loop_finds_them_and_ties_go_to_the_first():
+    rng = np.random.default_rng(0)
+    accuracy = rng.integers(0, 5, (3, 6, 8)) / 4  # few values, so there are ties
+    accuracy[1, 0], accuracy[2, 3:] = np.nan, np.nan
+    found = best_positions(torch.from_numpy(accuracy))
+    for site, width in np.ndindex(3, 8):
+        expected, best = None, -1.0
+        for position, share in enumerate(accuracy[site, :, width]):
+            if max(share, 1 - share) > best:
+                expected, best = position, max(share, 1 - share)
+        assert found[site, width] == expected

@@ -13,16 +13,12 @@ from skillkit.models.backbones import FFNSite
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import NeuronScores, score_neurons, skill_neurons
 from skillkit.neurons.stability import (
-    by_pair,
+    compare_seeds,
     held_out,
-    overlap_beyond_chance,
-    overlap_of_tasks,
     rank_correlation,
     selection_bias,
     shared_neurons,
-    specificity,
     top_overlap,
-    type_difference,
 )
 
 SITES = (FFNSite("encoder", 0, 40), FFNSite("encoder", 1, 40))
@@ -58,8 +54,12 @@ def test_shared_neurons_expectation_and_range_equal_a_simulation():
     for row, counts, most in ((0, drawn[:, 0], 8), (1, drawn[:, 1], 10), (2, drawn.sum(1), 18)):
         assert table.loc[row, "expected"] == pytest.approx(counts.mean() / most, abs=0.01)
         assert table.loc[row, "sd"] == pytest.approx(counts.std() / most, rel=0.05)
-        assert table.loc[row, "low"] == pytest.approx(np.quantile(counts, 0.025) / most, abs=1.01 / most)
-        assert table.loc[row, "high"] == pytest.approx(np.quantile(counts, 0.975) / most, abs=1.01 / most)
+        assert table.loc[row, "chance_low"] == pytest.approx(
+            np.quantile(counts, 0.025) / most, abs=1.01 / most
+        )
+        assert table.loc[row, "chance_high"] == pytest.approx(
+            np.quantile(counts, 0.975) / most, abs=1.01 / most
+        )
         assert table.loc[row, "p"] == pytest.approx((counts >= table.loc[row, "shared"]).mean(), abs=0.03)
     assert table["site"].tolist() == [0, 1, -1]
 
@@ -80,7 +80,7 @@ def test_top_overlap_is_one_with_itself_and_chance_with_a_shuffle():
     assert curve["value"].tolist() == [1.0, 1.0] and curve["expected"].tolist() == pytest.approx([0.1, 0.5])
     by_site = top_overlap(scores, 1 - scores, (0.1,), SITES)
     assert by_site["value"].tolist() == [0.0, 0.0] and by_site["layer"].tolist() == [0, 1]
-    assert {"stack", "layer", "fraction", "value", "expected", "low", "high"} <= set(by_site)
+    assert {"stack", "layer", "fraction", "value", "expected", "chance_low", "chance_high"} <= set(by_site)
 
 
 def test_held_out_uses_position_and_direction_of_the_selection():
@@ -117,104 +117,24 @@ def test_selection_bias_of_useless_neurons_is_all_of_their_lead():
         selection_bias(*draw, fraction=0.001)
 
 
-def test_specificity_is_high_for_like_tasks_and_has_the_ceiling_on_its_diagonal():
-    rng = np.random.default_rng(0)
-    mood, topic = rng.random((2, 2, 40))
-
-    def seeds(skill):
-        return [torch.from_numpy(skill + 0.1 * rng.random((2, 40))) for _ in range(2)]
-
-    table = specificity({"film": seeds(mood), "food": seeds(mood), "news": seeds(topic)}, SITES)
-    value = table.groupby(["row", "column"])["value"].mean()
-    assert value["film", "food"] > 0.9 and abs(value["film", "news"]) < 0.35
-    assert value["film", "film"] > 0.9 and value["film", "film"] < 1
-    assert value["film", "news"] == pytest.approx(value["news", "film"])
-    assert table.set_index(["row", "column"]).loc[("film", "food"), "pairs"].unique() == [2]
-    square = by_pair(table, ["news", "film", "food"])
-    assert list(square.index) == list(square.columns) == ["news", "film", "food"]
-    assert square.loc["film", "food"] == pytest.approx(value["film", "food"])
-    alone = specificity({"film": seeds(mood)[:1]}, SITES)
-    assert alone["value"].isna().all()
-
-
-def test_specificity_equals_scipy():
-    rng = np.random.default_rng(3)
-    first, second = torch.from_numpy(rng.integers(0, 8, (2, 2, 40)).astype(float))
-    table = specificity({"a": [first], "b": [second]}, SITES)
-    row = table[(table["row"] == "a") & (table["column"] == "b")].sort_values("layer")
-    np.testing.assert_allclose(
-        row["value"], [spearmanr(first[s], second[s]).statistic for s in range(2)], atol=1e-9
+def test_two_seeds_are_compared_across_splits_and_each_with_itself():
+    backbone, data = tiny_backbone("t5"), toy_data(40, 40)
+    prompts = [SoftPrompt.initial(backbone, 2, seed) for seed in (0, 1)]
+    chosen, tested = (
+        [score_neurons(backbone, prompt, data, split=split) for prompt in prompts]
+        for split in ("validation", "test")
     )
-
-
-def test_type_difference_finds_planted_types_and_keeps_its_level_without():
-    rng = np.random.default_rng(0)
-    types = ["mood", "mood", "mood", "topic", "topic", "pair", "pair"]
-    same = np.array([[a == b for a in types] for b in types])
-    noise = rng.random((7, 7))
-    planted = type_difference(0.5 * same + 0.1 * (noise + noise.T), types)
-    assert planted.difference == pytest.approx(planted.inside - planted.across) and planted.difference > 0.4
-    # 7! / (3! 2! 2! 2!) = 105 different labellings, of which one is the true one
-    assert planted.p == pytest.approx(1 / 105) and planted.row()["low"] > 0
-    assert planted.inside_pairs == 5 and planted.across_pairs == 16
-    p = []
-    for _ in range(60):
-        noise = rng.random((6, 6))
-        p.append(type_difference(noise + noise.T, ["a", "a", "b", "b", "c", "c"]).p)
-    assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.16 / 60)
-    with pytest.raises(SkillkitError, match="Use more tasks"):
-        type_difference(np.eye(3), ["a", "b", "c"])
-
-
-def test_overlap_of_independent_tasks_is_what_chance_gives():
-    """Many draws of five tasks: the interval covers 0 in about 95 % of them; planted sharing is found."""
-    rng = np.random.default_rng(0)
-
-    def mask():
-        return skill_neurons(torch.from_numpy(rng.random((2, 60))), 0.2)
-
-    covered = 0
-    for _ in range(60):
-        row = overlap_beyond_chance(overlap_of_tasks({task: [mask()] for task in "abcde"}))
-        covered += row["low"] <= 0 <= row["high"]
-    assert row["n"] == 10 and 51 <= covered <= 60
-    common = mask()
-    table = overlap_of_tasks({"a": [common, mask()], "b": [common], "c": [mask()]})
-    pair = table.set_index(["row", "column"])
-    assert pair.loc[("a", "b"), "share"] > 0.5 and pair.loc[("a", "b"), "value"] == pytest.approx(
-        pair.loc[("a", "b"), "share"] / 0.2
+    found = compare_seeds(chosen, tested, [0.1, 0.5])
+    own, new = ([scores.predictivity.numpy() for scores in each] for each in (chosen, tested))
+    for site in range(len(backbone.sites)):
+        across = [spearmanr(own[a][site], new[b][site]).statistic for a, b in ((0, 1), (1, 0))]
+        itself = [spearmanr(own[a][site], new[a][site]).statistic for a in (0, 1)]
+        assert found.across[site].item() == pytest.approx(np.mean(across), abs=1e-5)
+        assert found.itself[site].item() == pytest.approx(np.mean(itself), abs=1e-5)
+    rows = found.by_site(backbone.sites)
+    assert len(rows) == 8 and set(rows["n"]) == {20} and set(rows["unit"]) == {"neurons"}
+    beyond, row = found.beyond_chance(0.5), found.shared.iloc[1]
+    assert beyond.value == pytest.approx(row["value"] - row["expected"]) and beyond.n == 40
+    assert (beyond.low, beyond.high) == pytest.approx(
+        (row["value"] - row["chance_high"], row["value"] - row["chance_low"])
     )
-    assert ("a", "a") in pair.index and ("b", "b") not in pair.index
-    with pytest.raises(SkillkitError, match="two tasks"):
-        overlap_beyond_chance(overlap_of_tasks({"a": [common, mask()]}))
-    with pytest.raises(SkillkitError, match="larger fraction"):
-        overlap_of_tasks({name: [torch.zeros(2, 60, dtype=torch.bool)] for name in "ab"})
-
-
-def test_neurons_that_never_fire_are_none_that_chance_could_choose():
-    """Two thirds of each site are silent: independent selections among the others share three times what the width suggests."""
-    rng = np.random.default_rng(1)
-    firing = (torch.arange(120) < 40).expand(2, -1)
-
-    def mask():
-        return skill_neurons(torch.where(firing, torch.from_numpy(rng.random((2, 120))), 0.0), 0.1)
-
-    covered = fooled = 0
-    for _ in range(60):
-        masks = {task: [mask()] for task in "abcde"}
-        row = overlap_beyond_chance(overlap_of_tasks(masks, {task: [firing] for task in masks}))
-        covered += row["low"] <= 0 <= row["high"]
-        fooled += overlap_beyond_chance(overlap_of_tasks(masks))["low"] > 0
-    assert covered >= 51 and fooled == 60
-    scores = torch.from_numpy(rng.random((2, 120)))
-    assert top_overlap(scores, scores, [0.1], among=firing)["expected"].iloc[0] > 0.2
-
-
-def test_different_tasks_are_never_compared_by_prompts_of_one_seed():
-    """Prompts of one seed start from the same rows; what comes from there is not shared by the tasks."""
-    starts = [
-        skill_neurons(torch.rand(2, 60, generator=torch.Generator().manual_seed(seed)), 0.2)
-        for seed in (0, 1)
-    ]
-    pair = overlap_of_tasks({"a": starts, "b": starts}).set_index(["row", "column"])
-    assert pair.loc[("a", "b"), "share"] == pytest.approx(pair.loc[("a", "a"), "share"]) != 1

@@ -13,7 +13,8 @@ from transformers import RobertaConfig, RobertaForMaskedLM
 
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import load_backbone
-from skillkit.transfer import released
+from skillkit.transfer.ranking import AGGREGATIONS
+from skillkit.transfer.released import accuracy, analysis, command, convert, releases
 from skillkit.transfer.similarities import similarities
 
 REFERENCE = os.environ.get("SKILLKIT_REFERENCE", "")
@@ -79,10 +80,10 @@ EXPECTED = {
 @needs_reference
 @pytest.mark.parametrize(("name", "rows"), EXPECTED)
 def test_rank_correlations_of_the_released_prompts(name, rows):
-    release = next(r for r in released.releases() if r.name == name)
-    table = released.correlations(release, resamples=0)
+    release = next(r for r in releases.releases() if r.name == name)
+    table = analysis.correlations(release, resamples=0)
     found = table[(table["rows"] == rows) | table["metric"].isin(["ON", "same-type"])]
-    found = found.pivot(index="metric", columns="aggregation", values="value")[list(released.AGGREGATIONS)]
+    found = found.pivot(index="metric", columns="aggregation", values="value")[list(AGGREGATIONS)]
     for metric, expected in EXPECTED[name, rows].items():
         # 0.1, and half a unit of the expectation's last printed digit
         np.testing.assert_allclose(100 * found.loc[metric], expected, atol=0.1 + 0.05 + 1e-9, err_msg=metric)
@@ -90,7 +91,7 @@ def test_rank_correlations_of_the_released_prompts(name, rows):
 
 @needs_reference
 def test_metrics_on_released_prompts_equal_a_plain_loop():
-    prompts = released.read_prompts(REFERENCE, "roberta_base")
+    prompts = releases.read_prompts(REFERENCE, "roberta_base")
     first, second = prompts["SST2"], prompts["MNLI"]
     found = {name: matrix[0, 1] for name, matrix in similarities([first, second]).items()}
     distance = cosine = 0.0
@@ -108,22 +109,22 @@ def test_metrics_on_released_prompts_equal_a_plain_loop():
 
 @needs_reference
 def test_facts_of_the_released_prompts():
-    by_name = {release.name: release for release in released.releases()}
-    assert released.norm_ordering(by_name["roberta_base"]) == pytest.approx(0.91, abs=0.005)
-    assert released.norm_ordering(by_name["roberta_large"]) == pytest.approx(0.997, abs=0.0005)
-    assert released.row_norms(by_name["roberta_base"])["ratio"].median() > 2
-    assert released.row_norms(by_name["t5_base"])["ratio"].median() == pytest.approx(1, abs=0.1)
+    by_name = {release.name: release for release in releases.releases()}
+    assert analysis.norm_ordering(by_name["roberta_base"]) == pytest.approx(0.91, abs=0.005)
+    assert analysis.norm_ordering(by_name["roberta_large"]) == pytest.approx(0.997, abs=0.0005)
+    assert analysis.row_norms(by_name["roberta_base"])["ratio"].median() > 2
+    assert analysis.row_norms(by_name["t5_base"])["ratio"].median() == pytest.approx(1, abs=0.1)
 
-    norms = released.training_norms()
+    norms = analysis.training_norms()
     assert len(norms) == 72
     for _, group in norms.groupby("model"):
         assert group["steps"].corr(group["norm"], method="spearman") > 0.95
 
-    seeds = released.seed_similarity().set_index(["model", "metric", "pairs"])["value"]
+    seeds = analysis.seed_similarity().set_index(["model", "metric", "pairs"])["value"]
     assert seeds["roberta", "C_concat", "same task"] == pytest.approx(0.1792, abs=5e-5)
     assert seeds["t5", "C_average", "different task"] == pytest.approx(0.0166, abs=5e-5)
 
-    history = released.activation_history().set_index(["activation", "pair", "step"])["value"]
+    history = analysis.activation_history().set_index(["activation", "pair", "step"])["value"]
     assert history["final", "QQP and SNLI", 1000] == pytest.approx(0.832, abs=5e-4)
     assert history["wi0", "QQP and SNLI", 17000] == pytest.approx(0.422, abs=5e-4)
     assert history["final", "QQP to its last", 17000] == pytest.approx(1)
@@ -131,8 +132,8 @@ def test_facts_of_the_released_prompts():
 
 @needs_reference
 def test_published_accuracies_left_out_the_last_partial_batch():
-    release = next(r for r in released.releases() if r.name == "roberta_base")
-    table = released.dropped_examples(release).set_index("task")
+    release = next(r for r in releases.releases() if r.name == "roberta_base")
+    table = accuracy.dropped_examples(release).set_index("task")
     assert table.loc["SST2", "evaluated"] == 832
     assert (table["multiples"] == table["results"]).all()
     assert table.loc["SST2", "multiples_of_all"] < table.loc["SST2", "results"]
@@ -141,9 +142,9 @@ def test_published_accuracies_left_out_the_last_partial_batch():
 @needs_reference
 def test_command_prints_the_table(capsys, tmp_path):
     parser = argparse.ArgumentParser()
-    released.add_arguments(parser)
+    command.add_arguments(parser)
     out = tmp_path / "table.csv"
-    assert released.main(parser.parse_args([REFERENCE, "--resamples", "0", "--out", str(out)])) == 0
+    assert command.main(parser.parse_args([REFERENCE, "--resamples", "0", "--out", str(out)])) == 0
     assert "50.3" in capsys.readouterr().out
     assert set(pd.read_csv(out)["metric"]) == {
         "E_concat",
@@ -176,16 +177,16 @@ def make_checkout(folder, rng):
 
 def test_a_repository_is_converted_and_analysed(tmp_path):
     prompts = make_checkout(tmp_path / "checkout", np.random.default_rng(0))
-    written = released.convert_repository(tmp_path / "checkout", tmp_path / "neutral")
+    written = convert.convert_repository(tmp_path / "checkout", tmp_path / "neutral")
     assert [path.name for path in written] == ["su_prompts_roberta_base.npz", "su_transfer_roberta_base.csv"]
 
-    (release,) = released.releases(tmp_path / "neutral")
+    (release,) = releases.releases(tmp_path / "neutral")
     assert release.tasks == ("IMDB", "SST2", "MNLI", "snli")
     assert release.types == ["sentiment", "sentiment", "inference", "inference"]
     np.testing.assert_allclose(release.prompts[2], prompts["MNLI"], rtol=1e-6)
     np.testing.assert_allclose(release.transfer[0], [0.9, 0.8, 0.5, 0.5])
 
-    table = released.correlations(release, resamples=50)
+    table = analysis.correlations(release, resamples=50)
     planted = table[(table["aggregation"] == "tgt_off") & (table["rows"] == "all")].set_index("metric")
     assert planted.loc["same-type", "value"] == pytest.approx(1)
     assert planted.loc["C_concat", "value"] > 0.8
@@ -223,10 +224,10 @@ def test_own_accuracy_is_measured_as_su_et_al_did(tmp_path, roberta_folder, caps
     for split in ("train", "validation", "test"):
         frame.to_parquet(tmp_path / "data" / "sst2" / f"{split}.parquet")
     prompts = rng.normal(size=(2, 5, 12))
-    release = released.Release("roberta_base", ("SST2", "MNLI"), prompts, np.array([[0.9, 0.5], [0.5, 0.8]]))
+    release = releases.Release("roberta_base", ("SST2", "MNLI"), prompts, np.array([[0.9, 0.5], [0.5, 0.8]]))
 
     backbone = load_backbone(str(roberta_folder), device="cpu")
-    table = released.own_accuracy(backbone, release, data=tmp_path / "data").set_index("task")
+    table = accuracy.own_accuracy(backbone, release, data=tmp_path / "data").set_index("task")
     row = table.loc["SST2"]
     assert (row["examples"], row["n"], row["published"], row["published_examples"]) == (150, 128, 0.9, 872)
 
@@ -258,7 +259,7 @@ def test_own_accuracy_is_measured_as_su_et_al_did(tmp_path, roberta_folder, caps
         make_folder / "su_transfer_roberta_base.csv", index=False
     )
     parser = argparse.ArgumentParser()
-    released.add_arguments(parser)
+    command.add_arguments(parser)
     given = [
         str(make_folder),
         "--resamples",
@@ -269,8 +270,8 @@ def test_own_accuracy_is_measured_as_su_et_al_did(tmp_path, roberta_folder, caps
         str(tmp_path / "data"),
     ]
     with pytest.raises(SkillkitError, match="--release"):
-        released.main(parser.parse_args(given))
-    released.main(parser.parse_args([*given, "--release", "roberta_base"]))
+        command.main(parser.parse_args(given))
+    command.main(parser.parse_args([*given, "--release", "roberta_base"]))
     assert f"{row['value']:.4f}"[:5] in capsys.readouterr().out
 
 
@@ -278,7 +279,7 @@ def test_paths_mean_the_folder_where_the_command_is_given(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
     parser = argparse.ArgumentParser()
-    released.add_arguments(parser)
+    command.add_arguments(parser)
     args = parser.parse_args(["here", "--out", "t.csv", "--backbone", "model", "--data", "../data"])
     monkeypatch.chdir("/")
     assert args.folder == str(tmp_path / "here")
@@ -290,13 +291,13 @@ def test_paths_mean_the_folder_where_the_command_is_given(tmp_path, monkeypatch)
 def test_missing_things_are_named(tmp_path, monkeypatch):
     monkeypatch.delenv("SKILLKIT_REFERENCE", raising=False)
     with pytest.raises(FileNotFoundError, match="SKILLKIT_REFERENCE"):
-        released.releases()
+        releases.releases()
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        released.releases(tmp_path / "nowhere")
+        releases.releases(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="su_transfer_"):
-        released.releases(tmp_path)
+        releases.releases(tmp_path)
     with pytest.raises(FileNotFoundError, match="task_prompt_emb"):
-        released.convert_repository(tmp_path, tmp_path)
+        convert.convert_repository(tmp_path, tmp_path)
     (tmp_path / "su_prompts_x.npz").write_bytes(b"PK truncated")
     with pytest.raises(SkillkitError, match=r"no readable \.npz"):
-        released.read_prompts(tmp_path, "x")
+        releases.read_prompts(tmp_path, "x")

@@ -1,7 +1,6 @@
-"""Similarity metrics against plain loops, their invariants, and their speed."""
+"""Similarity metrics against plain loops and their invariants."""
 
 import math
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import TASK, tiny_backbone
 
+from skillkit.errors import SkillkitError
 from skillkit.models.activations import record
 from skillkit.models.prompts import SoftPrompt
 from skillkit.transfer.similarities import (
@@ -62,13 +62,6 @@ def test_nearly_equal_large_rows_keep_their_digits():
     second = first + 1e-3
     expected = plain_similarity(first.tolist(), second.tolist())
     assert similarity(first, second)["E_average"] == pytest.approx(expected["E_average"], rel=1e-6)
-
-
-def test_all_pairs_of_17_prompts_of_100_by_768_take_less_than_a_second():
-    prompts = np.random.default_rng(0).normal(size=(17, 100, 768))
-    start = time.process_time()  # not the clock on the wall: other processes may have the cores
-    similarities(list(prompts))
-    assert time.process_time() - start < 1.0
 
 
 finite = st.floats(-100, 100, allow_nan=False, width=32)
@@ -125,9 +118,9 @@ def test_a_row_of_zeros_has_cosine_zero():
     ],
 )
 def test_bad_prompts_are_refused(first, second, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SkillkitError, match=message):
         similarity(first, second)
-    with pytest.raises(ValueError, match="leaves no row"):
+    with pytest.raises(SkillkitError, match="leaves no row"):
         similarities([np.ones((1, 3))] * 2, skip_rows=1)
 
 
@@ -166,11 +159,11 @@ def test_overlap_on_skill_neurons_and_on_layer_groups():
     assert overlap_rates([first, second], sites=[0, 1])[0, 1] == pytest.approx(1)
     assert overlap_rates([first, second], sites=[2, 3])[0, 1] == 0
     assert 0 < overlap_rate(first, second) < 1
-    with pytest.raises(ValueError, match="mask"):
+    with pytest.raises(SkillkitError, match="mask"):
         overlap_rate(first, second, neurons=mask[:2])
-    with pytest.raises(ValueError, match="boolean"):
+    with pytest.raises(SkillkitError, match="boolean"):
         overlap_rate(first.astype(float), second.astype(float))
-    with pytest.raises(ValueError, match="one backbone"):
+    with pytest.raises(SkillkitError, match="one backbone"):
         overlap_rate(first, second[:2])
 
 
@@ -179,7 +172,7 @@ def test_layer_groups_stay_inside_a_stack():
     sites += [SimpleNamespace(stack="decoder", layer=layer) for layer in range(2)]
     groups = layer_groups(sites, size=3)
     assert groups == {"encoder 0-2": [0, 1, 2], "encoder 3": [3], "decoder 0-1": [4, 5]}
-    with pytest.raises(ValueError, match="at least one layer"):
+    with pytest.raises(SkillkitError, match="at least one layer"):
         layer_groups(sites, size=0)
 
 
