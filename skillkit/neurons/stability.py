@@ -5,6 +5,7 @@ selections of the same size share, against the hypergeometric distribution that 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
