@@ -1,24 +1,26 @@
 """Robustness against neuron consistency: the main claim of Ackermann & Ohmer (2024) as one number.
 
-Their conclusion is that robustness may be related to activating the same skill neurons on adversarial data as on clean data, and it
-rests on one model of each kind. Here every task, model and seed is a point: how many rightly answered texts stay right under
-attack, against how many of the clean top neurons are top neurons on the attacked texts. The interval of the rank correlation
-is from a bootstrap over tasks, because the points of a task are no independent witnesses.
+Their conclusion is that robustness may be related to activating the same skill neurons on adversarial data as
+on clean data, and it rests on one model of each kind. Here every task, model and seed is a point: how many
+rightly answered texts stay right under attack, against how many of the clean top neurons are top neurons on
+the attacked texts. The interval of the rank correlation is from a bootstrap over tasks, because the points of
+one task are not independent.
 
-Both sides are measured on the same attacked texts, and a neuron that predicts labels there belongs to a model that answers well there,
-so part of a correlation is there by construction; `patching.py` holds the causal test. No torch here.
+Both sides are measured on the same attacked texts, and a neuron that predicts labels there belongs to a model
+that answers well there, so part of a correlation is there by construction; `patching.py` holds the causal
+test. No torch here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from skillkit.stats.intervals import wilson
+from skillkit.stats.intervals import UNKNOWN
+from skillkit.stats.measurement import Measurement, mean_over_originals, without_interval
 
 ROBUSTNESS = "robustness"
 #: Measures of consistency: as in the paper, and against what the unattacked originals of the same texts give.
@@ -28,35 +30,38 @@ MEASURES = {
 }
 
 
-def seed_rows(
-    answered: pd.DataFrame, attacked: Mapping[str, Any], originals: Mapping[str, Any], seed: int
-) -> list[dict[str, Any]]:
+def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
     """The measurements of one prompt, as rows of a page's table.
 
     Args:
-        answered: the prompt's answers, a row per adversarial text (`robustness.answer_pairs`).
-        attacked, originals: overlap of the clean top neurons with those on the attacked texts, and with those on their
-            originals (rows of `stability.top_overlap`, pooled over sites).
+        answered: the prompt's answers, a row per adversarial text (`answers.answer_pairs`).
+        overlaps: of the clean top neurons with those on the attacked texts, and with those on their
+            originals, pooled over sites (`overlap.compare_top_neurons`).
+        seed: of the prompt.
     """
     right = answered[answered["paired"] & (answered["clean_correct"] == 1)]
     rows = []
     if len(right):
-        stayed, n = int(right["adversarial_correct"].sum()), len(right)
-        low, high = wilson(stayed, n)
-        rows.append({"metric": ROBUSTNESS, "value": stayed / n, "low": low, "high": high, "n": n})
-    values = {"overlap": attacked["value"], "overlap_kept": attacked["value"] - originals["value"]}
-    rows += [
-        {"metric": name, "value": value, "expected": attacked["expected"], "n": attacked["first"]}
-        for name, value in values.items()
+        stayed = mean_over_originals(right["adversarial_correct"], right["group"], unit="pairs")
+        rows.append(stayed.row(ROBUSTNESS, seed=seed))
+    attacked, originals = (overlaps.set_index("text").loc[t] for t in ("adversarial", "clean originals"))
+    share, neurons = attacked["value"], attacked["first"]
+    kept = share - originals["value"]
+    return [
+        *rows,
+        without_interval(share, neurons, "neurons").row("overlap", seed=seed, expected=attacked["expected"]),
+        without_interval(kept, neurons, "neurons").row("overlap_kept", seed=seed),
     ]
-    return [{**row, "seed": seed} for row in rows]
 
 
 def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per model, task and seed: robustness, overlap, overlap_kept, and n (texts answered rightly before the attack).
+    """One row per model, task and seed: robustness, overlap, overlap_kept, and n (pairs answered rightly on clean text).
 
-    ``table`` holds the pages on adversarial text of all cells. Left out are cells whose prompts are not better than chance on the
-    clean originals, by the higher reading of chance: where nothing is answered, or always the same, nothing can be robust.
+    Left out are the prompts that are not better than chance on the clean originals, by the higher reading of
+    chance: where nothing is answered, or always the same, nothing can be robust.
+
+    Args:
+        table: the pages on adversarial text of all models and tasks.
     """
     keys = ["model", "task", "seed"]
     wanted = table[table["metric"].isin([ROBUSTNESS, *MEASURES])]
@@ -69,37 +74,33 @@ def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
     clean = table[(table["metric"] == "clean_accuracy") & (table["attack"] == "all")]
     chance = table[table["metric"] == "against_chance"].groupby(["model", "task"])["chance"].max()
     lows = clean.set_index(["model", "task"])["low"]
-    able = [
-        lows.get(cell, np.nan) > chance.get(cell, np.nan)
-        for cell in zip(points["model"], points["task"], strict=True)
+    beats_chance = [
+        lows.get(place, np.nan) > chance.get(place, np.nan)
+        for place in zip(points["model"], points["task"], strict=True)
     ]
     columns = [*keys, ROBUSTNESS, *MEASURES, "n"]
-    return points[np.array(able, dtype=bool)][columns].reset_index(drop=True).rename_axis(columns=None)
+    return (
+        points[np.array(beats_chance, dtype=bool)][columns].reset_index(drop=True).rename_axis(columns=None)
+    )
 
 
 def consistency_correlations(points: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Spearman's rank correlation of robustness with each measure of consistency, for all points and for each model.
+    """Spearman's rank correlation of robustness with each measure of consistency, over all points and by model.
 
-    Columns: measure, model ("all models" first), value, low, high (95 % bootstrap over tasks), n (points), tasks. Fewer than four
-    tasks give no interval (NaN).
+    Returns:
+        The columns of a measurement (n: prompts), metric ("consistency_correlation"), measure, model ("all
+        models" first) and tasks. Fewer than four tasks give no interval.
     """
     groups = {"all models": points, **{str(name): part for name, part in points.groupby("model", sort=False)}}
     rows = []
     for measure in MEASURES:
         for name, part in groups.items():
             tasks = part["task"].nunique()
-            low, high = _interval(part, measure, resamples, seed) if tasks >= 4 else (np.nan, np.nan)
-            rows.append(
-                {
-                    "measure": measure,
-                    "model": name,
-                    "value": _rho(part[[ROBUSTNESS, measure]].to_numpy(dtype=float)),
-                    "low": low,
-                    "high": high,
-                    "n": len(part),
-                    "tasks": tasks,
-                }
-            )
+            low, high = _interval(part, measure, resamples, seed) if tasks >= 4 else UNKNOWN
+            rho = _rho(part[[ROBUSTNESS, measure]].to_numpy(dtype=float))
+            words = "" if np.isnan(low) else "bootstrap over tasks"
+            measured = Measurement(rho, len(part), "prompts", low, high, words)
+            rows.append(measured.row("consistency_correlation", measure=measure, model=name, tasks=tasks))
     return pd.DataFrame(rows)
 
 
@@ -116,6 +117,6 @@ def _interval(points: pd.DataFrame, measure: str, resamples: int, seed: int) -> 
     drawn = (rng.integers(len(by_task), size=len(by_task)) for _ in range(resamples))
     values = np.array([_rho(np.concatenate([by_task[i] for i in chosen])) for chosen in drawn])
     if np.isnan(values).all():
-        return float("nan"), float("nan")
+        return UNKNOWN
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)

@@ -33,8 +33,9 @@ from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Batch, Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
-from skillkit.robustness.pairs import Pairs, label_margin
-from skillkit.stats.intervals import cluster_bootstrap, outcome_interval
+from skillkit.robustness.answers import label_margin
+from skillkit.robustness.pairs import Pairs
+from skillkit.stats.measurement import mean_over_originals, ratio_over_originals
 
 DIRECTIONS = ("restore", "damage")
 WHERE = ("prompt", "shared")
@@ -154,11 +155,15 @@ def patch_pairs(
 
 
 def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
-    """What patching does, for each combination of the columns ``by`` (such as direction, where, neurons,
-    fraction).
+    """What patching does, for each combination of some columns.
+
+    Args:
+        rows: from `patch_pairs`.
+        by: the columns, such as direction, where, neurons, fraction.
+        seed: fixes the resamples.
 
     Returns:
-        The columns ``by``, metric, value, n (pairs), low, high (over originals). Metrics:
+        The columns of a measurement (over originals), metric, and the columns `by`. Metrics:
 
         - drop: mean margin clean minus adversarial; where its interval covers 0 there is nothing to mediate
         - share: mediation share (1: all of the drop passes through these neurons)
@@ -169,39 +174,30 @@ def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> p
     found = []
     for names, part in rows.groupby(list(by), sort=False):
         named = dict(zip(by, names, strict=True))
-        groups = part["group"].to_numpy()
+        groups, pairs = part["group"].to_numpy(), part["pair"].nunique()
         total, effect = _effects(part)
-        lost = (part["clean"] > 0) & ((part["adversarial"] <= 0) | (part["direction"] == "damage"))
-        lost = lost.to_numpy()
-        turned = np.where(part["direction"] == "restore", part["patched"] > 0, part["patched"] <= 0).astype(
-            float
-        )
-        pairs = part["pair"].nunique()
-        drop = cluster_bootstrap(total, groups, seed=seed)
-        found.append({**named, **_row("drop", total.mean(), pairs, drop)})
+        measured = {"drop": ratio_over_originals(total, groups, n=pairs, seed=seed)}
         if total.any():
-            share = cluster_bootstrap(effect, groups, total, seed=seed)
-            found.append({**named, **_row("share", effect.sum() / total.sum(), pairs, share)})
+            measured["share"] = ratio_over_originals(effect, groups, total, n=pairs, seed=seed)
         right = (part["patched"] > 0).to_numpy(dtype=float)
-        found.append(
-            {**named, **_row("accuracy", right.mean(), pairs, outcome_interval(right, groups, seed=seed))}
-        )
+        measured["accuracy"] = mean_over_originals(right, groups, pairs, "pairs", seed=seed)
+        restoring = (part["direction"] == "restore").to_numpy()
+        lost = ((part["clean"] > 0) & ((part["adversarial"] <= 0) | ~restoring)).to_numpy()
         if lost.any():
-            changed = turned[lost]
-            interval = outcome_interval(changed, groups[lost], seed=seed)
-            found.append({**named, **_row("changed", changed.mean(), part["pair"][lost].nunique(), interval)})
+            changed = np.where(restoring, right, 1 - right)[lost]
+            count = part["pair"][lost].nunique()
+            measured["changed"] = mean_over_originals(changed, groups[lost], count, "pairs", seed=seed)
+        found += [each.row(metric, **named) for metric, each in measured.items()]
     return pd.DataFrame(found)
-
-
-def _row(metric: str, value: float, n: int, interval: tuple[float, float]) -> dict[str, Any]:
-    return {"metric": metric, "value": float(value), "n": n, "low": interval[0], "high": interval[1]}
 
 
 def share_gap(
     rows: pd.DataFrame, by: Sequence[str], *, control: str, neurons: str = "skill", seed: int = 0
 ) -> pd.DataFrame:
-    """Mediation share of some neurons minus that of a control, over the same pairs: columns ``by``, neurons,
-    value, n, low, high.
+    """Mediation share of some neurons minus that of a control, over the same pairs.
+
+    Returns:
+        The columns of a measurement (over originals), metric ("share_gap"), neurons, and the columns `by`.
 
     Raises:
         SkillkitError: one of the two was not patched.
@@ -211,19 +207,15 @@ def share_gap(
         own, other = (part[part["neurons"] == name] for name in (neurons, control))
         if len(own) == 0 or len(own) != len(other):
             raise SkillkitError(
-                f"{neurons!r} and {control!r} were not patched on the same pairs; there are {sorted(set(part['neurons']))}."
+                f"{neurons!r} and {control!r} were not patched on the same pairs; there are "
+                f"{sorted(set(part['neurons']))}."
             )
         (total, effect), (_, control_effect) = _effects(own), _effects(other)
-        low, high = cluster_bootstrap(effect - control_effect, own["group"].to_numpy(), total, seed=seed)
-        value = (effect - control_effect).sum() / total.sum()
-        row = {
-            "neurons": f"{neurons} - {control}",
-            "value": value,
-            "n": own["pair"].nunique(),
-            "low": low,
-            "high": high,
-        }
-        found.append({**dict(zip(by, names, strict=True)), **row})
+        gap = ratio_over_originals(
+            effect - control_effect, own["group"], total, n=own["pair"].nunique(), seed=seed
+        )
+        named = {"neurons": f"{neurons} - {control}", **dict(zip(by, names, strict=True))}
+        found.append(gap.row("share_gap", **named))
     return pd.DataFrame(found)
 
 

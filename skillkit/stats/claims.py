@@ -1,4 +1,7 @@
-"""What a page says about a claim, worded by its numbers: nothing about an outcome is typed in by hand."""
+"""What a page says about a claim, worded by its numbers.
+
+Nothing about an outcome is typed in by hand.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,13 +11,15 @@ import pandas as pd
 from skillkit.stats.measurement import Measurement
 
 HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
+"""What the interval of a quantity says about a claim: the words of all verdicts."""
 
 
 def verdict(low: float, high: float, border: float = 0.0) -> str:
     """Whether a quantity claimed to lie above `border` does, given its interval.
 
-    "held" if the whole interval lies above, "did not hold" if it lies below, "undecided" if it covers
-    or touches the border, or is not known (NaN).
+    Returns:
+        `HELD` if the whole interval lies above, `FAILED` if it lies below, `UNDECIDED` if it covers or touches
+        the border, or is not known (NaN).
     """
     if low > border:
         return HELD
@@ -60,6 +65,13 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
         measured = number(each, signed=not each["border"]) + against
         lines.append(f"| {each['claim']} | {each['source']} | {measured} | **{each['verdict']}** |")
     return "\n".join(lines)
+
+
+def spans(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
+    """Two columns as one of words, `0.050 to 0.150`, for what is no interval of the value (such as chance)."""
+    return pd.Series(
+        [f"{a:.3f} to {b:.3f}" for a, b in zip(rows[low], rows[high], strict=True)], rows.index, dtype=object
+    )
 
 
 def claim_rows(claims: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
-"""Intervals for the numbers in tables and figures; thin over scipy.
+"""Intervals for the numbers in tables and figures; thin over scipy where scipy does it exactly.
 
-An accuracy over n examples gets `wilson` (a count) or `bootstrap` (anything computed from examples), a mean
-over prompts tuned with different seeds gets `sem`, and `student` where a claim rests on a handful of runs. All
-return `(low, high)` in the units of the values.
+A share of independent outcomes gets `wilson`, anything computed from independent examples `bootstrap`. Where
+several outcomes stem from one original (attacks on one text, prompts answering one text), originals are the
+unit: `cluster_bootstrap`, and for outcomes and their differences `outcome_interval` and `difference_interval`,
+which also know what to say where resampling sees no spread. A mean of a handful of runs gets `student`; `sem`
+is a standard error, not a 95 % interval. All return `(low, high)` in the units of the values.
 """
 
 from __future__ import annotations
@@ -11,21 +13,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from skillkit.errors import SkillkitError
 
-Array = NDArray[np.float64]
 RESAMPLES = 2000
+UNKNOWN = (float("nan"), float("nan"))
 
 Values = Sequence[float] | NDArray[np.floating]
 
 
 def wilson(correct: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of the share `correct / n`. Raises ValueError for what is no count of n."""
+    """Wilson score interval of the share `correct / n` of independent outcomes.
+
+    Raises:
+        SkillkitError: `correct` is no count of `n`.
+    """
     if n < 1 or not 0 <= correct <= n or correct != int(correct):
-        raise ValueError(
+        raise SkillkitError(
             f"wilson: {correct} correct of {n}; expected a whole number between 0 and n, and n at least 1."
         )
     interval = stats.binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
@@ -35,18 +41,32 @@ def wilson(correct: float, n: int, confidence: float = 0.95) -> tuple[float, flo
 def bootstrap(
     values: Values, statistic: Callable[..., Any] = np.mean, seed: int = 0, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic` over the examples, `values` [examples].
+    """Percentile bootstrap interval of a statistic over independent examples.
 
-    The resamples (2000) depend on `seed` alone, so the same values give the same interval. NaN for a single
-    value. Raises ValueError when `values` is empty or holds a NaN.
+    Args:
+        values: one number per example, [examples].
+        statistic: of the values.
+        seed: fixes the 2000 resamples, so that the same values give the same interval.
+        confidence: of the interval.
+
+    Returns:
+        The interval, NaN for a single value.
+
+    Raises:
+        SkillkitError: no values, or a NaN among them.
     """
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1 or len(sample) == 0 or np.isnan(sample).any():
-        raise ValueError("bootstrap: expected one number per example, at least one, and no NaN.")
+        raise SkillkitError("bootstrap: expected one number per example, at least one, and no NaN.")
     if len(sample) == 1:
-        return float("nan"), float("nan")
+        return UNKNOWN
     interval = stats.bootstrap(
-        (sample,), statistic, n_resamples=2000, confidence_level=confidence, method="percentile", rng=seed
+        (sample,),
+        statistic,
+        n_resamples=RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=seed,
     ).confidence_interval
     return float(interval.low), float(interval.high)
 
@@ -55,7 +75,7 @@ def sem(values: Values) -> tuple[float, float]:
     """Mean minus and plus its standard error; NaN for fewer than two values, which say nothing of spread."""
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2:
-        return float("nan"), float("nan")
+        return UNKNOWN
     mean, error = float(sample.mean()), float(stats.sem(sample))
     return mean - error, mean + error
 
@@ -72,61 +92,80 @@ def student(values: Values, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def cluster_bootstrap(
-    numerator: Sequence[float] | Array,
-    groups: Sequence[int] | NDArray[np.integer],
-    denominator: Sequence[float] | Array | None = None,
+    numerator: ArrayLike,
+    groups: ArrayLike,
+    denominator: ArrayLike | None = None,
     *,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of sum(numerator) / sum(denominator) when whole groups are resampled; the
-    denominator defaults to ones (a mean).
+    """Percentile interval of sum(numerator) / sum(denominator) when whole groups are resampled.
 
-    2000 resamples fixed by ``seed``; resamples with a zero denominator are left out. NaN for a single group.
+    Args:
+        numerator: one number per row, [rows].
+        groups: what is resampled together, such as the number of the original, [rows].
+        denominator: [rows]; ones by default, which makes the ratio a mean.
+        seed: fixes the 2000 resamples.
+        confidence: of the interval.
+
+    Returns:
+        The interval; NaN for a single group. Resamples with a denominator of zero are left out.
+
+    Raises:
+        SkillkitError: no rows, or different numbers of them.
     """
     top = np.asarray(numerator, dtype=float)
     bottom = np.ones_like(top) if denominator is None else np.asarray(denominator, dtype=float)
-    if len(top) == 0 or not len(top) == len(bottom) == len(groups):
+    names = np.asarray(groups)
+    if len(top) == 0 or not len(top) == len(bottom) == len(names):
         raise SkillkitError(
-            f"An interval needs as many groups as values, at least one; got {len(top)} and {len(groups)}."
+            f"An interval needs as many groups as values, at least one; got {len(top)} and {len(names)}."
         )
-    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    _, index = np.unique(names, return_inverse=True)
     count = index.max() + 1
     if count < 2:
-        return float("nan"), float("nan")
+        return UNKNOWN
     tops, bottoms = np.bincount(index, weights=top), np.bincount(index, weights=bottom)
     drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
     above, below = tops[drawn].sum(1), bottoms[drawn].sum(1)
     values = above[below != 0] / below[below != 0]
     if len(values) == 0:
-        return float("nan"), float("nan")
+        return UNKNOWN
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def outcome_interval(values: Array, groups: NDArray[np.integer], *, seed: int = 0) -> tuple[float, float]:
-    """Interval of the mean of outcomes over originals (``cluster_bootstrap``). Where all are 0, or all 1, resampling sees no spread:
-    then Wilson's interval for as many outcomes as there are originals.
+def outcome_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """Interval of the mean of outcomes between 0 and 1, where originals are the unit.
+
+    Where the mean is the same for every original, resampling sees no spread. The interval is then Wilson's,
+    for that share of as many outcomes as there are originals.
     """
-    if set(np.unique(values)) in ({0.0}, {1.0}):
-        count = len(np.unique(groups))
-        return wilson(count * int(values[0]), count)
-    return cluster_bootstrap(values, groups, seed=seed)
+    means = _means(values, originals)
+    certain = set(np.unique(np.asarray(values, dtype=float))) in ({0.0}, {1.0})
+    if certain or (len(means) > 1 and _same(means)):
+        return wilson(round(float(means[0]) * len(means)), len(means))
+    return cluster_bootstrap(values, originals, seed=seed)
 
 
-def difference_interval(values: Array, groups: NDArray[np.integer], *, seed: int = 0) -> tuple[float, float]:
-    """Interval of the mean of paired differences of outcomes (-1, 0, 1) over originals. Where all are 0,
-    resampling sees no spread: then Wilson's bound for that many originals without a difference, to both sides.
+def difference_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """Interval of the mean of paired differences of outcomes (from -1 to 1), where originals are the unit.
+
+    Where the difference is the same for every original, resampling sees no spread. The interval then reaches
+    to both sides as far as Wilson's bound for no exception among that many originals.
     """
-    if not np.any(values):
-        bound = wilson(0, len(np.unique(groups)))[1]
-        return -bound, bound
-    return cluster_bootstrap(values, groups, seed=seed)
+    means = _means(values, originals)
+    if not np.any(means) or (len(means) > 1 and _same(means)):
+        value, reach = float(means[0]), wilson(0, len(means))[1]
+        return max(-1.0, value - reach), min(1.0, value + reach)
+    return cluster_bootstrap(values, originals, seed=seed)
 
 
-def mcnemar(first: Array, second: Array) -> float:
-    """Exact two-sided McNemar test of two paired 0/1 outcomes: p of so uneven a split of the discordant
-    pairs, 1.0 without any.
-    """
-    better, worse = int(((first == 1) & (second == 0)).sum()), int(((first == 0) & (second == 1)).sum())
-    return float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
+def _means(values: ArrayLike, originals: ArrayLike) -> NDArray[np.float64]:
+    """Mean of the values of each original, [originals]."""
+    _, index = np.unique(np.asarray(originals), return_inverse=True)
+    return np.bincount(index, weights=np.asarray(values, dtype=float)) / np.bincount(index)
+
+
+def _same(means: NDArray[np.float64]) -> bool:
+    return bool(np.ptp(means) < 1e-12)

@@ -1,7 +1,15 @@
 """One shape for every number of a study: a value, what it rests on, and its interval.
 
-Whatever makes a row of a result table makes a `Measurement` first, so that `n` always says what it counts and `low` to `high` is
-always a 95 % interval of the value, never a standard error and never a range of chance (those have columns of their own).
+Whatever makes a row of a result table makes a `Measurement` first, so that `n` always says what it counts and
+`low` to `high` is always a 95 % interval of the value, never a standard error and never a range of chance
+(those have columns of their own). Which constructor fits depends on what is independent:
+
+- a count of independent outcomes: `proportion`
+- one number per independent text: `mean_of`; two numbers per text: `paired_difference`
+- two separate samples: `difference_of_means`
+- one number per run, of which there are few: `mean_of_runs`
+- several rows per original: `mean_over_originals` and `difference_over_originals` for outcomes,
+  `ratio_over_originals` for quantities without bounds and for ratios
 """
 
 from __future__ import annotations
@@ -11,10 +19,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skillkit.errors import SkillkitError, unknown
-from skillkit.stats.intervals import bootstrap, difference_interval, outcome_interval, student, wilson
+from skillkit.stats.intervals import (
+    RESAMPLES,
+    UNKNOWN,
+    bootstrap,
+    cluster_bootstrap,
+    difference_interval,
+    outcome_interval,
+    student,
+    wilson,
+)
 
 UNITS = (
     "texts",
@@ -30,6 +48,9 @@ UNITS = (
 )
 """What the n of a measurement may count."""
 
+FIELDS = ("value", "n", "unit", "low", "high", "interval")
+"""The columns of a table that hold a measurement."""
+
 Values = Sequence[float] | NDArray[Any]
 NAN = float("nan")
 
@@ -38,11 +59,12 @@ NAN = float("nan")
 class Measurement:
     """A value from `n` `unit`, with its 95 % interval from `low` to `high` (NaN where none is known).
 
-    `interval` says in words how the interval was made, such as "Wilson" or "bootstrap over texts"; it is empty exactly where there
-    is none.
+    `interval` says in words how the interval was made, such as "Wilson" or "bootstrap over texts". It is
+    empty exactly where there is none.
 
     Raises:
-        SkillkitError: an unknown unit, an n below 0, or an interval without its name.
+        SkillkitError: an unknown unit, an n below 0, one end of an interval without the other, ends in the
+            wrong order, or an interval without its name.
     """
 
     value: float
@@ -57,21 +79,46 @@ class Measurement:
             raise unknown("unit", self.unit, UNITS)
         if self.n < 0:
             raise SkillkitError(f"A measurement rests on n = {self.n} {self.unit}; expected 0 or more.")
-        known = not (np.isnan(self.low) and np.isnan(self.high))
-        if known != bool(self.interval):
+        if np.isnan(self.low) != np.isnan(self.high) or self.low > self.high:
             raise SkillkitError(
-                f"The interval {self.low} to {self.high} is called {self.interval!r}: name it where it is known, and only there."
+                f"The interval goes from {self.low} to {self.high}; expected both ends, the lower one first."
+            )
+        if np.isnan(self.low) == bool(self.interval):
+            raise SkillkitError(
+                f"The interval {self.low} to {self.high} is called {self.interval!r}: "
+                "name it where it is known, and only there."
             )
 
     def row(self, metric: str, **more: Any) -> dict[str, Any]:
         """A row of a result table: `metric`, the six fields, and whatever `more` says."""
         return {"metric": metric, **vars(self), **more}
 
+    def subtracted_from(self, constant: float) -> Measurement:
+        """A constant minus this value: the ends of the interval change places."""
+        low, high = constant - self.high, constant - self.low
+        return Measurement(constant - self.value, self.n, self.unit, low, high, self.interval)
+
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Measurement:
-        """The measurement that a row of a table holds."""
-        named = {name: row[name] for name in ("value", "n", "unit", "low", "high", "interval")}
-        return cls(**{**named, "n": int(named["n"]), "interval": named["interval"] or ""})
+        """The measurement that a row of a table holds; missing values are read as unknown.
+
+        Raises:
+            SkillkitError: the row has no n, or no unit.
+        """
+        known = {name: row[name] for name in FIELDS if name in row and not pd.isna(row[name])}
+        if not {"n", "unit"} <= set(known):
+            raise SkillkitError(
+                f"The row {dict(row)} is no measurement: it says {sorted(known)}, but not what n counts. "
+                "Make it with the functions of skillkit.stats.measurement."
+            )
+        return cls(
+            float(known.get("value", NAN)),
+            int(known["n"]),
+            str(known["unit"]),
+            float(known.get("low", NAN)),
+            float(known.get("high", NAN)),
+            str(known.get("interval", "")),
+        )
 
 
 def without_interval(value: float, n: int, unit: str) -> Measurement:
@@ -88,23 +135,23 @@ def proportion(count: float, n: int, unit: str = "texts") -> Measurement:
 def mean_of(values: Values, unit: str = "texts", *, seed: int = 0) -> Measurement:
     """The mean of one number per independent `unit` [n], with a bootstrap interval.
 
-    Where all are the same share, resampling sees no spread: then Wilson's interval for that share of as many.
+    Where all are the same share, resampling sees no spread. The interval is then Wilson's, for that share of
+    as many.
     """
     sample = np.asarray(values, dtype=float)
     count = len(sample)
     if count > 1 and bool(np.all(sample == sample[0])) and 0 <= sample[0] <= 1:
         low, high = wilson(round(float(sample[0]) * count), count)
         return Measurement(float(sample.mean()), count, unit, low, high, "Wilson")
-    return _measured(
-        float(sample.mean()), count, unit, bootstrap(sample, seed=seed), f"bootstrap over {unit}"
-    )
+    interval = bootstrap(sample, seed=seed)
+    return _measured(float(sample.mean()), count, unit, interval, f"bootstrap over {unit}")
 
 
 def paired_difference(one: Values, other: Values, unit: str = "texts", *, seed: int = 0) -> Measurement:
     """Mean of `one` minus `other`, two outcomes of the same units [n], with a paired bootstrap interval.
 
-    Where the difference is the same everywhere, resampling sees no spread: then Wilson's bound for no exception among so many, to
-    both sides.
+    Where the difference is the same everywhere, resampling sees no spread. The interval then reaches to both
+    sides as far as Wilson's bound for no exception among so many.
 
     Raises:
         SkillkitError: the two have different lengths.
@@ -112,54 +159,95 @@ def paired_difference(one: Values, other: Values, unit: str = "texts", *, seed: 
     first, second = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     if first.shape != second.shape:
         raise SkillkitError(
-            f"A paired difference needs the same {unit} twice; got {len(first)} and {len(second)}. Use difference_of_means."
+            f"A paired difference needs the same {unit} twice; got {len(first)} and {len(second)}. "
+            "Use difference_of_means."
         )
     differences, count = first - second, len(first)
     value = float(differences.mean())
     if count > 1 and bool((differences == differences[0]).all()):
         reach = wilson(0, count)[1]
         return Measurement(value, count, unit, max(-1.0, value - reach), min(1.0, value + reach), "Wilson")
-    low_high = bootstrap(differences, seed=seed)
-    return _measured(value, count, unit, low_high, f"paired bootstrap over {unit}")
+    interval = bootstrap(differences, seed=seed)
+    return _measured(value, count, unit, interval, f"paired bootstrap over {unit}")
 
 
 def difference_of_means(one: Values, other: Values, unit: str = "texts", *, seed: int = 0) -> Measurement:
-    """Mean of `one` minus mean of `other`, two separate samples, each resampled on its own; n is the smaller one's."""
+    """Mean of `one` minus mean of `other`, two separate samples, each resampled on its own.
+
+    n is that of the smaller sample; a sample of one value gives no interval.
+    """
     rng = np.random.default_rng(seed)
     samples = [np.asarray(values, dtype=float) for values in (one, other)]
-    means = [sample[rng.integers(len(sample), size=(2000, len(sample)))].mean(1) for sample in samples]
-    low, high = np.quantile(means[0] - means[1], [0.025, 0.975])
     value, count = float(samples[0].mean() - samples[1].mean()), min(map(len, samples))
-    return _measured(value, count, unit, (float(low), float(high)), f"bootstrap over {unit}")
+    if count < 2:
+        return without_interval(value, count, unit)
+    means = [sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(1) for sample in samples]
+    low, high = np.quantile(means[0] - means[1], [0.025, 0.975])
+    return Measurement(value, count, unit, float(low), float(high), f"bootstrap over {unit}")
 
 
 def mean_of_runs(values: Values, unit: str = "prompts") -> Measurement:
-    """The mean of one number per run, of which there are few, with Student's t interval (NaN for a single one)."""
+    """The mean of one number per run, of which there are few, with Student's t interval (none for one)."""
     sample = np.asarray(values, dtype=float)
     return _measured(float(sample.mean()), len(sample), unit, student(sample), "Student's t")
 
 
 def mean_over_originals(
-    outcomes: Values, originals: Values, n: int | None = None, unit: str = "texts", *, seed: int = 0
+    outcomes: ArrayLike, originals: ArrayLike, n: int | None = None, unit: str = "texts", *, seed: int = 0
 ) -> Measurement:
-    """The mean of outcomes [answers] where several stem from one original [answers]: originals are resampled together.
+    """The mean of outcomes from 0 to 1, of which several stem from one original.
 
-    `n` counts `unit`, where answers are more than texts (several prompts).
+    Args:
+        outcomes: [answers].
+        originals: the number of each answer's original, [answers]; an original's answers are resampled
+            together.
+        n: how many `unit` there are, where answers are more than that (several prompts).
+        unit: what n counts.
+        seed: fixes the resamples.
     """
-    sample, groups = np.asarray(outcomes, dtype=float), np.asarray(originals)
-    interval = outcome_interval(sample, groups, seed=seed)
+    sample = np.asarray(outcomes, dtype=float)
+    interval = outcome_interval(sample, originals, seed=seed)
     return _measured(float(sample.mean()), n or len(sample), unit, interval, "bootstrap over originals")
 
 
 def difference_over_originals(
-    differences: Values, originals: Values, n: int | None = None, unit: str = "pairs", *, seed: int = 0
+    differences: ArrayLike, originals: ArrayLike, n: int | None = None, unit: str = "pairs", *, seed: int = 0
 ) -> Measurement:
-    """The mean of paired differences [answers] where several stem from one original: originals are resampled together."""
-    sample, groups = np.asarray(differences, dtype=float), np.asarray(originals)
-    interval = difference_interval(sample, groups, seed=seed)
+    """The mean of paired differences from -1 to 1, of which several stem from one original.
+
+    Arguments as in `mean_over_originals`.
+    """
+    sample = np.asarray(differences, dtype=float)
+    interval = difference_interval(sample, originals, seed=seed)
     return _measured(float(sample.mean()), n or len(sample), unit, interval, "bootstrap over originals")
 
 
-def _measured(value: float, n: int, unit: str, low_high: tuple[float, float], name: str) -> Measurement:
-    low, high = low_high
-    return Measurement(value, n, unit, low, high, "" if np.isnan(low) and np.isnan(high) else name)
+def ratio_over_originals(
+    numerator: ArrayLike,
+    originals: ArrayLike,
+    denominator: ArrayLike | None = None,
+    *,
+    n: int | None = None,
+    unit: str = "pairs",
+    seed: int = 0,
+) -> Measurement:
+    """A sum over another, or the mean of a quantity without bounds, with several rows per original.
+
+    Args:
+        numerator: [rows].
+        originals: the number of each row's original, [rows]; an original's rows are resampled together.
+        denominator: [rows]; ones by default, which makes the ratio a mean.
+        n: how many `unit` there are, where rows are more than that.
+        unit: what n counts.
+        seed: fixes the resamples.
+    """
+    top = np.asarray(numerator, dtype=float)
+    bottom = np.ones_like(top) if denominator is None else np.asarray(denominator, dtype=float)
+    value = float(top.sum() / bottom.sum()) if bottom.sum() else NAN
+    interval = cluster_bootstrap(top, originals, bottom, seed=seed) if bottom.sum() else UNKNOWN
+    return _measured(value, n or len(top), unit, interval, "bootstrap over originals")
+
+
+def _measured(value: float, n: int, unit: str, interval: tuple[float, float], name: str) -> Measurement:
+    low, high = interval
+    return Measurement(value, n, unit, low, high, "" if np.isnan(low) else name)

@@ -13,20 +13,21 @@ def answers(clean: list[int], adversarial: list[int], paired: list[bool] | None 
     return pd.DataFrame(
         {
             "paired": [True] * len(clean) if paired is None else paired,
+            "group": range(len(clean)),
             "clean_correct": clean,
             "adversarial_correct": adversarial,
         }
     )
 
 
+def overlaps(attacked: float, originals: float) -> pd.DataFrame:
+    values = {"value": [originals, attacked], "expected": 0.1, "first": 20}
+    return pd.DataFrame({"text": ["clean originals", "adversarial"], **values})
+
+
 def test_robustness_is_the_share_of_right_answers_that_stay_right() -> None:
     answered = answers([1, 1, 1, 0, 1], [1, 0, 1, 1, 0], [True, True, True, True, False])
-    rows = seed_rows(
-        answered,
-        {"value": 0.4, "expected": 0.1, "first": 20},
-        {"value": 0.7, "expected": 0.1, "first": 20},
-        seed=3,
-    )
+    rows = seed_rows(answered, overlaps(0.4, 0.7), seed=3)
     by_metric = {row["metric"]: row for row in rows}
     assert by_metric["robustness"]["value"] == pytest.approx(2 / 3) and by_metric["robustness"]["n"] == 3
     assert by_metric["overlap"]["value"] == 0.4
@@ -34,9 +35,15 @@ def test_robustness_is_the_share_of_right_answers_that_stay_right() -> None:
     assert {row["seed"] for row in rows} == {3}
 
 
+def test_several_attacks_on_one_original_do_not_narrow_robustness() -> None:
+    once = answers([1] * 12, [1, 1, 0] * 4)
+    rows = [seed_rows(each, overlaps(0.4, 0.4), seed=0)[0] for each in (once, pd.concat([once] * 9))]
+    assert (rows[0]["n"], rows[1]["n"]) == (12, 108) and rows[0]["interval"] == "bootstrap over originals"
+    assert (rows[1]["low"], rows[1]["high"]) == pytest.approx((rows[0]["low"], rows[0]["high"]))
+
+
 def test_a_prompt_that_answers_nothing_has_no_robustness() -> None:
-    overlap = {"value": 0.4, "expected": 0.1, "first": 20}
-    metrics = [row["metric"] for row in seed_rows(answers([0, 0], [1, 0]), overlap, overlap, seed=0)]
+    metrics = [row["metric"] for row in seed_rows(answers([0, 0], [1, 0]), overlaps(0.4, 0.4), seed=0)]
     assert metrics == list(MEASURES)
 
 

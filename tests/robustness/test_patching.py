@@ -17,7 +17,8 @@ from skillkit.models.activations import rewrite
 from skillkit.models.backbones import make_backbone
 from skillkit.models.inputs import encode
 from skillkit.models.prompts import SoftPrompt, label_logits
-from skillkit.robustness.pairs import label_margin, pair_up
+from skillkit.robustness.answers import label_margin
+from skillkit.robustness.pairs import pair_up
 from skillkit.robustness.patching import (
     Patch,
     patch_pairs,

@@ -13,9 +13,9 @@ from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import measure_baseline
-from skillkit.robustness.attacked import activation_shift
 from skillkit.robustness.pairs import pair_up
 from skillkit.robustness.robust_tuning import attacked_copy, compare_answers, shift_penalty, tune_robustly
+from skillkit.robustness.shift import activation_shift
 
 
 def test_copies_of_bundled_texts_stay_in_their_split():

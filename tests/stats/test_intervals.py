@@ -2,11 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from skillkit.stats.intervals import bootstrap, sem, student, wilson
+from skillkit.stats.intervals import bootstrap, cluster_bootstrap, sem, student, wilson
 
 
 def wilson_by_hand(correct, n, z=1.959963984540054):
@@ -68,3 +68,37 @@ def test_two_runs_decide_little():
     low, high = student([0.033, 0.239])
     assert low < 0 < high
     assert all(math.isnan(end) for end in student([0.2]))
+
+
+def test_resampling_originals_widens_the_interval_where_examples_repeat():
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.random(30) < 0.5, 5).astype(float)
+    groups = np.repeat(np.arange(30), 5)
+    low, high = cluster_bootstrap(values, groups)
+    alone = cluster_bootstrap(values, np.arange(150))
+    assert (high - low) / (alone[1] - alone[0]) == pytest.approx(5**0.5, rel=0.15)
+
+
+def test_cluster_bootstrap_agrees_with_a_loop():
+    rng = np.random.default_rng(1)
+    values, weights, groups = rng.normal(size=40), rng.random(40) + 0.5, rng.integers(0, 12, 40)
+    names = np.unique(groups)
+    drawn = np.random.default_rng(7).integers(0, len(names), (2000, len(names)))
+    means = []
+    for draw in drawn:
+        rows = np.concatenate([np.flatnonzero(groups == names[g]) for g in draw])
+        means.append(values[rows].sum() / weights[rows].sum())
+    np.testing.assert_allclose(
+        cluster_bootstrap(values, groups, weights, seed=7), np.quantile(means, [0.025, 0.975])
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30))
+def test_an_interval_stays_within_the_values(rows):
+    values, groups = [float(v) for v, _ in rows], [g for _, g in rows]
+    low, high = cluster_bootstrap(values, groups)
+    if len(set(groups)) == 1:
+        assert np.isnan(low) and np.isnan(high)
+    else:
+        assert 0 <= low <= high <= 1
