@@ -106,10 +106,10 @@ def threshold_accuracy(
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):
             pass
     negative = len(encoded) - int(encoded.labels.sum())
-    return _mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
+    return mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
 
 
-def _mirrored(share: Tensor) -> Tensor:
+def mirrored(share: Tensor) -> Tensor:
     """Shares (float64) as float32, with k of n exactly as far from one half as n - k of n.
 
     Rounding alone would break such ties.
