@@ -28,7 +28,6 @@ from skillkit.stats.measurement import without_interval
 
 POOLS = ("mean", "max")
 AT_PROMPT = "answer slot and prompt"
-METRIC = "top_predictivity_by_position"
 
 
 def text_accuracy(
@@ -129,7 +128,8 @@ def predictive_where(
                 continue
             site, top = backbone.sites[index], skill_neurons(choice[index : index + 1], fraction)[0]
             measured = without_interval(float(accuracy[index][top].mean()), tested.examples, "texts")
-            rows.append(measured.row(METRIC, where=where, stack=site.stack, layer=site.layer))
+            place = {"where": where, "stack": site.stack, "layer": site.layer}
+            rows.append(measured.row("top_predictivity_by_position", **place))
     return pd.DataFrame(rows)
 
 
