@@ -82,7 +82,7 @@ class ThresholdBits:
         Args:
             labels: [draws, examples] of 0 and 1, in the order of `self.labels`.
             weights: [draws, examples], how often each example counts (a bootstrap's draws, or 1 for one half
-            of the data); None: once.
+                of the data); None: once.
 
         Returns:
             [sites, draws, width] on the CPU; NaN for a site without positions.
