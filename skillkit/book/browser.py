@@ -63,7 +63,7 @@ def check_book(folder: Path) -> list[str]:
     pages = sorted(path.relative_to(folder) for path in folder.rglob("*.html") if "_static" not in path.parts)
     if not pages:
         raise SkillkitError(f"There is no book in {folder}. Build it first: skillkit book.")
-    with _served(folder) as address, _chromium() as driver:
+    with _served(folder) as address, open_chromium() as driver:
         return [
             f"{page}: {fault}"
             for page in pages
@@ -128,7 +128,15 @@ def _served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _chromium() -> Iterator[Any]:
+def open_chromium() -> Iterator[Any]:
+    """Headless Chromium with an empty profile, as selenium's driver; closed at the end of the block.
+
+    Yields:
+        The driver, with the logs `browser` and `performance` switched on and emptied.
+
+    Raises:
+        SkillkitError: Chromium or its driver is missing.
+    """
     found = find_chromium()
     if found is None:
         raise SkillkitError(

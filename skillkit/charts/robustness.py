@@ -1,70 +1,100 @@
-"""Figures about patching and calibration, drawn from tidy tables alone like those of `charts.py`, whose look they
-share.
-"""
+"""Figures about attacked text: accuracy, neurons in common, calibration and consistency."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from skillkit.charts.figures import (
-    Figure,
-    _capped,
-    _checked,
-    _colour,
-    _level,
-    _names,
-    _numbers,
-    _shape,
-)
+from skillkit.charts import parts
+from skillkit.charts.parts import Panels
+from skillkit.charts.theme import GREY, Figure
 
 
-def share_curves(
+def clean_vs_adversarial(
     table: pd.DataFrame,
     *,
-    panel: str = "direction",
-    title: str = "How much of the attack's effect passes through some neurons",
-    interval: str = "95 % bootstrap interval over originals",
+    by: str = "model",
+    title: str = "Clean and adversarial accuracy",
+    interval: str = "95 % interval",
 ) -> Figure:
-    """Mediation share against the share of patched neurons, one line with its band per selection, one panel per `panel`.
+    """A slope from clean to adversarial accuracy for every category, one panel per task.
 
-    Columns: fraction (0 to 1), neurons (which selection), value, low, high, n, and `panel`. Dashed lines: nothing (0) and all (1).
+    Args:
+        table: Columns task, `by` (category), text ("clean" or "adversarial"), value, low, high, n; optional
+            chance.
+        by: The column of the category.
+        title: Of the figure.
+        interval: What the bars mean.
     """
-    frame = _capped(
-        _checked(table, ["fraction", "neurons", "value", "low", "high", "n", panel], "share_curves"),
-        "share_curves",
-    )
-    frame["percent"] = 100 * frame["fraction"]
-    names, panels = _names(frame["neurons"]), _names(frame[panel])
-    words = "mediation share (1: all of the lost margin)"
+    columns = ["task", by, "text", "value", "low", "high", "n"]
+    frame = parts.marks_table(table, columns, "clean_vs_adversarial")
+    names, tasks = parts.distinct(frame[by]), parts.distinct(frame["task"])
+    values = [*parts.numbers("value", "low", "high"), alt.Tooltip("n:Q", format=",d")]
     base = alt.Chart(frame).encode(
-        x=alt.X("percent:Q", title="neurons patched (% of each site)"),
-        color=_colour("neurons", names, "neurons patched"),
+        x=alt.X("text:N", sort=["clean", "adversarial"], title="text", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset(f"{by}:N", sort=names),
+        color=parts.colour(by, names, by),
+        tooltip=["task:N", f"{by}:N", "text:N", *values],
     )
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title=words), y2="high:Q")
-    line = base.mark_line().encode(y="value:Q")
-    dots = base.mark_point(size=50).encode(
-        y="value:Q",
-        shape=_shape("neurons", names, "neurons patched"),
-        tooltip=[
-            "neurons:N",
-            alt.Tooltip("percent:Q", title="patched, %"),
-            *_numbers("value", "low", "high"),
-            "n:Q",
-        ],
+    y = alt.Y("low:Q", scale=alt.Scale(domain=[0, 1]), title="accuracy (share correct)")
+    layers: list[Any] = [
+        parts.interval_bars(base, y),
+        base.mark_line(opacity=0.7).encode(y="value:Q", detail=f"{by}:N"),
+        base.mark_point(size=60).encode(y="value:Q", shape=parts.shape(by, names, by)),
+    ]
+    subtitle = f"bars: {interval}"
+    if "chance" in frame and frame["chance"].notna().any():
+        rule = alt.Chart(frame).mark_rule(strokeDash=parts.DASHES, color=parts.RULE_COLOUR)
+        layers.append(rule.encode(y="mean(chance):Q"))
+        subtitle += "; dashed: chance"
+    frame["what"] = frame["task"].astype(str) + " " + frame[by].astype(str) + " " + frame["text"].astype(str)
+    across = parts.full_rows(len(tasks))
+    width = {5: 105, 3: 185, 2: 250, 1: 400}.get(across, 135)
+    return parts.faceted(layers, frame, Panels("task", across), width=width, height=200).properties(
+        title=alt.Title(title, subtitle=subtitle),
+        description=f"{title}: " + parts.values_in_words(frame, "what", 24),
     )
-    layers: list[Any] = [band, line, dots, _level(frame, 0.0, "y", panel), _level(frame, 1.0, "y", panel)]
-    last = frame[frame["fraction"] == frame["fraction"].max()]
-    said = "; ".join(f"{row[panel]} {row['neurons']} {row['value']:.2f}" for row in last.to_dict("records"))
-    return (
-        alt.layer(*layers, data=frame)
-        .properties(width={1: 520, 2: 270}.get(len(panels), 175), height=260)
-        .facet(facet=alt.Facet(f"{panel}:N", sort=panels, title=None), columns=3)
-        .properties(
-            title=alt.Title(title, subtitle=f"bands: {interval}; dashed: nothing and all of it"),
-            description=f"{title}. At {100 * frame['fraction'].max():g} % of the neurons: {said}.",
-        )
+
+
+def overlap_by_site(
+    table: pd.DataFrame, *, title: str = "Are the same neurons predictive on clean and on adversarial text?"
+) -> Figure:
+    """Share of the top neurons on clean text that are top neurons elsewhere too, site by site.
+
+    Args:
+        table: Columns stack, layer, fraction (of each site's width), value, expected, chance_low, chance_high
+            (range if independent); optional text, a name for where else (clean originals, adversarial text…).
+        title: Of the figure.
+    """
+    columns = ["stack", "layer", "fraction", "value", "expected", "chance_low", "chance_high"]
+    frame, sites = parts.with_sites(parts.marks_table(table, columns, "overlap_by_site"))
+    frame["panel"] = [f"top {100 * fraction:g} % of each site" for fraction in frame["fraction"]]
+    frame["text"] = frame["text"].astype(str) if "text" in frame else "adversarial"
+    base = alt.Chart(frame).encode(
+        y=alt.Y("site:N", sort=sites, title=parts.SITE_AXIS),
+        tooltip=["site:N", "panel:N", "text:N", *parts.numbers(*columns[3:])],
+    )
+    x = alt.X("chance_low:Q", scale=alt.Scale(domain=[0, 1]), title="neurons in common (share)")
+    dots = base.mark_point(size=70).encode(
+        x="value:Q", **parts.look("text", parts.distinct(frame["text"]), "compared with")
+    )
+    layers = [
+        base.mark_bar(height=12, color=GREY, opacity=0.3).encode(x=x, x2="chance_high:Q"),
+        base.mark_tick(thickness=2, height=14, color=GREY).encode(x="expected:Q"),
+        dots,
+    ]
+    frame["what"] = frame["site"] + " " + frame["panel"] + " " + frame["text"]
+    inside = int(frame["value"].between(frame["chance_low"], frame["chance_high"]).sum())
+    width = {1: 480, 2: 250}.get(len(parts.distinct(frame["panel"])), 160)
+    height = max(20 * len(sites), 110)
+    return parts.faceted(layers, frame, Panels("panel", across=3), width=width, height=height).properties(
+        title=alt.Title(
+            title, subtitle="grey: expectation and 95 % range if the two selections were independent"
+        ),
+        description=f"{title} {inside} of {len(frame)} points lie in the range that chance gives. "
+        + parts.values_in_words(frame.assign(low=np.nan), "what"),
     )
 
 
@@ -73,42 +103,40 @@ def reliability_diagram(
 ) -> Figure:
     """Accuracy against confidence in bins, clean and adversarial.
 
-    Columns: text ("clean" or "adversarial"), confidence (mean of the bin), value (accuracy), low, high, n (answers in the bin).
-    Points below the dashed diagonal are overconfident.
+    Points below the diagonal are overconfident.
+
+    Args:
+        table: Columns text ("clean" or "adversarial"), confidence (mean of the bin), value (accuracy), low,
+            high, n (answers in the bin).
+        title: Of the figure.
     """
-    frame = _capped(
-        _checked(table, ["text", "confidence", "value", "low", "high", "n"], "reliability_diagram"),
-        "reliability_diagram",
-    )
-    names = _names(frame["text"])
+    columns = ["text", "confidence", "value", "low", "high", "n"]
+    frame = parts.marks_table(table, columns, "reliability_diagram")
+    names = parts.distinct(frame["text"])
     low = max(0.0, float(frame["confidence"].min()) - 0.05)
-    x = alt.X(
-        "confidence:Q", title="confidence (probability of the answer)", scale=alt.Scale(domain=[low, 1])
+    words = "confidence (probability of the answer)"
+    base = alt.Chart(frame).encode(
+        x=alt.X("confidence:Q", title=words, scale=alt.Scale(domain=[low, 1])),
+        color=parts.colour("text", names, "text"),
     )
     y = alt.Y("low:Q", title="accuracy (share correct)", scale=alt.Scale(domain=[0, 1]))
-    base = alt.Chart(frame).encode(x=x, color=_colour("text", names, "text"))
-    bars = base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=y, y2="high:Q")
+    ends = sorted({int(frame["n"].min()), int(frame["n"].max())})
     dots = base.mark_point(filled=True).encode(
         y="value:Q",
-        shape=_shape("text", names, "text"),
-        size=alt.Size("n:Q", legend=alt.Legend(title="answers", orient="right", values=_sizes(frame["n"]))),
-        tooltip=["text:N", *_numbers("confidence", "value", "low", "high"), "n:Q"],
+        shape=parts.shape("text", names, "text"),
+        size=alt.Size("n:Q", legend=alt.Legend(title="answers", orient="right", values=ends)),
+        tooltip=["text:N", *parts.numbers("confidence", "value", "low", "high"), "n:Q"],
     )
-    ends = pd.DataFrame({"confidence": [low, 1.0], "value": [low, 1.0]})
-    diagonal = (
-        alt.Chart(ends)
-        .mark_line(strokeDash=[5, 4], strokeWidth=1, color="#555555")
-        .encode(x="confidence:Q", y="value:Q")
-    )
-    parts = []
+    gaps = []
     for text, rows in frame.groupby("text", sort=False):
-        gap = float(((rows["confidence"] - rows["value"]) * rows["n"]).sum() / rows["n"].sum())
-        parts.append(f"{text}: confidence minus accuracy {gap:+.2f}")
-    return (diagonal + bars + dots).properties(
+        gap = float(np.average(rows["confidence"] - rows["value"], weights=rows["n"]))
+        gaps.append(f"{text}: confidence minus accuracy {gap:+.2f}")
+    diagonal = parts.diagonal(low, 1.0, "confidence", "value")
+    return (diagonal + parts.interval_bars(base, y, opacity=0.5) + dots).properties(
         width=420,
         height=300,
         title=alt.Title(title, subtitle="bars: 95 % Wilson interval; dashed: as often right as sure"),
-        description=f"{title} {'; '.join(parts)}.",
+        description=f"{title} {'; '.join(gaps)}.",
     )
 
 
@@ -118,43 +146,34 @@ def consistency_scatter(
     *,
     title: str = "Are prompts that activate the same neurons under attack more robust?",
 ) -> Figure:
-    """Robustness against neuron consistency: a panel per measure of consistency, a point per model, task and seed.
+    """Robustness against neuron consistency: a panel per measure, a point per model, task and seed.
 
-    Columns: model, task, seed, robustness, n, and one column for each of `measures` (column -> words for the axis).
+    Args:
+        points: Columns model, task, seed, robustness, n, and one for each of `measures`.
+        measures: For each column that measures consistency, the words for its axis.
+        title: Of the figure.
     """
-    frame = _capped(
-        _checked(points, ["model", "task", "seed", "robustness", "n", *measures], "consistency_scatter"),
-        "consistency_scatter",
-    )
-    models = _names(frame["model"])
-    panels = [
-        alt.Chart(frame)
-        .mark_point(size=70, strokeWidth=2)
-        .encode(
-            x=alt.X(f"{column}:Q", title=words, scale=alt.Scale(zero=False)),
-            y=alt.Y(
-                "robustness:Q",
-                title="right answers that stay right under attack (share)" if position == 0 else None,
-                scale=alt.Scale(zero=False),
-            ),
-            color=_colour("model", models, "model"),
-            shape=_shape("model", models, "model"),
-            tooltip=["model:N", "task:N", "seed:Q", *_numbers("robustness", column), "n:Q"],
+    columns = ["model", "task", "seed", "robustness", "n", *measures]
+    frame = parts.marks_table(points, columns, "consistency_scatter")
+    models = parts.distinct(frame["model"])
+    scale = alt.Scale(zero=False)
+    panels = []
+    for position, (column, words) in enumerate(measures.items()):
+        y_title = None if position else "right answers that stay right under attack (share)"
+        marks = alt.Chart(frame).mark_point(size=70, strokeWidth=2)
+        panel = marks.encode(
+            x=alt.X(f"{column}:Q", title=words, scale=scale),
+            y=alt.Y("robustness:Q", title=y_title, scale=scale),
+            **parts.look("model", models, "model"),
+            tooltip=["model:N", "task:N", "seed:Q", *parts.numbers("robustness", column), "n:Q"],
         )
-        .properties(width=270, height=260)
-        for position, (column, words) in enumerate(measures.items())
-    ]
+        panels.append(panel.properties(width=270, height=260))
     said = "; ".join(
-        f"{model}: robustness {part['robustness'].mean():.2f}, "
-        + ", ".join(f"{column} {part[column].mean():.2f}" for column in measures)
-        for model, part in frame.groupby("model", sort=False)
+        f"{model}: robustness {rows['robustness'].mean():.2f}, "
+        + ", ".join(f"{column} {rows[column].mean():.2f}" for column in measures)
+        for model, rows in frame.groupby("model", sort=False)
     )
     return alt.hconcat(*panels).properties(
         title=alt.Title(title, subtitle=f"{len(frame)} points: one per model, task and seed"),
         description=f"{title} Means of {said}.",
     )
-
-
-def _sizes(counts: pd.Series) -> list[int]:
-    """Two sizes for the legend."""
-    return sorted({int(counts.min()), int(counts.max())})

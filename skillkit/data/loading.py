@@ -1,7 +1,8 @@
 """A task's splits: from the bundled tasks, a local folder, or the Hugging Face Hub.
 
-Selection (which checkpoint, which neurons) happens on ``validation``, reporting on ``test``. Splits depend on the task's name and a
-seed alone. Labels are int64, texts are strings without nulls; all other columns of a split are kept as they come.
+Selection (which checkpoint, which neurons) happens on ``validation``, reporting on ``test``. Splits depend on the task's
+name and a seed alone. Labels are int64, texts are strings without nulls; all other columns of a split are kept as they
+come.
 """
 
 import hashlib
@@ -155,33 +156,13 @@ def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]
     }
 
 
-def drop_shared_sentences(task_data: TaskData, others: Iterable[TaskData]) -> TaskData:
-    """The same task without training and validation examples that share a text with another task's test split.
-
-    SST-2 and Rotten Tomatoes, for one, overlap; transfer between them is only evidence once the overlap is gone. Texts are
-    compared without case, spaces and punctuation.
-    """
-    tested = {_bare(text) for other in others for text in _texts(other.test, other.task)}
-    kept = {}
-    for split, dataset in task_data.splits.items():
-        if split == "test":
-            kept[split] = dataset
-            continue
-        columns = [dataset[column] for column in task_data.task.text_columns]
-        rows = [
-            i
-            for i, texts in enumerate(zip(*columns, strict=True))
-            if not any(_bare(t) in tested for t in texts)
-        ]
-        kept[split] = dataset.select(rows)
-    return replace(task_data, splits=kept)
-
-
-def _texts(dataset: Dataset, task: Task) -> Iterable[str]:
+def texts_of(dataset: Dataset, task: Task) -> Iterable[str]:
+    """All texts of a split, column by column."""
     return (text for column in task.text_columns for text in dataset[column][:])
 
 
-def _bare(text: str) -> str:
+def bare_text(text: str) -> str:
+    """A text without case, spaces and punctuation, to find it again in another data set."""
     return "".join(c for c in text.casefold() if c.isalnum())
 
 

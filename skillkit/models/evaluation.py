@@ -4,8 +4,8 @@ Per-example correctness is kept as an array, because two conditions on the same 
 example by example: their difference is known far better than two separate intervals say.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from skillkit.data.loading import AnySplits
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -75,6 +76,15 @@ def sample_examples(dataset: Split, most: int | None, seed: int = 0) -> Split:
         return dataset
     rows = np.random.default_rng(seed).permutation(len(dataset))[:most]
     return dataset.select(np.sort(rows).tolist())
+
+
+def sample_splits(task_data: AnySplits, most: int | None, whole: Collection[str] = ()) -> AnySplits:
+    """`sample_examples` of every split, except for those that are to stay `whole`."""
+    splits = {
+        name: split if name in whole else sample_examples(split, most)
+        for name, split in task_data.splits.items()
+    }
+    return replace(task_data, splits=splits)
 
 
 def confusion_table(evaluations: Sequence[Evaluation], labels: Sequence[str]) -> pd.DataFrame:

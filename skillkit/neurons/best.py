@@ -14,7 +14,8 @@ from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
-from skillkit.neurons.scores import Baseline, best_positions
+from skillkit.neurons.scores import best_positions
+from skillkit.neurons.thresholds import Baseline
 
 #: A neuron: site index, coordinate.
 Neuron = tuple[int, int]
@@ -44,7 +45,7 @@ def neuron_name(backbone: Backbone, neuron: Neuron) -> str:
 
 
 def best_places(accuracy: Tensor, neurons: Sequence[Neuron]) -> list[Place]:
-    """For each neuron the position at which it is most predictive, from accuracy [sites, positions, width]."""
+    """Each neuron at its most predictive position, from accuracy [sites, positions, width]."""
     best = best_positions(accuracy)
     return [(site, int(best[site, neuron]), neuron) for site, neuron in neurons]
 
@@ -95,6 +96,6 @@ def bits_at(
     places: Sequence[Place],
     baseline: Baseline,
 ) -> NDArray[np.bool_]:
-    """Whether a few neurons are above their thresholds for each text, [examples, places]; see `activations_at`."""
+    """Whether a few neurons are above their thresholds, [examples, places]; see `activations_at`."""
     thresholds = np.array([float(baseline.mean[place]) for place in places])
     return activations_at(backbone, prompt, dataset, task, places) > thresholds

@@ -1,8 +1,8 @@
 """Which cause of the label does a neuron follow? Answerable for generated tasks, whose causes are known.
 
-The bundled tasks' rows carry the factors they were generated from, in columns `factor_*`: polarity of the deciding
-word, negation, topic, relation of premise and hypothesis. A neuron's predictivity *for a factor* is that of its
-threshold, with the factor's value in the place of the label.
+The bundled tasks' rows carry the factors they were generated from, in columns `factor_*`: polarity of the
+deciding word, negation, topic, relation of premise and hypothesis. A neuron's predictivity *for a factor* is
+that of its threshold, with the factor's value in the place of the label.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,14 @@ import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
-from skillkit.models.prompts import SoftPrompt
-from skillkit.neurons.scores import Baseline, score_neurons
+from skillkit.models.inputs import Encoded, EncodedTask, encode
+from skillkit.models.prompts import SoftPrompt, layout_of
+from skillkit.neurons.scores import score_neurons
 from skillkit.neurons.significance import ThresholdBits
+from skillkit.neurons.thresholds import Baseline
 from skillkit.stats.measurement import Measurement, without_interval
 
 PREFIX = "factor_"
@@ -36,8 +37,8 @@ SHUFFLED = "shuffled label"
 def binary_factors(dataset: Dataset, *, least: int = 20, most_values: int = 6) -> dict[str, Answers]:
     """Yes-or-no questions about the generating factors.
 
-    A factor with two values gives one question, one with more gives a question per value against the rest. A question
-    that a former one asks already, in the same or the opposite sense, is left out.
+    A factor with two values gives one question, one with more gives a question per value against the rest. A
+    question that a former one asks already, in the same or the opposite sense, is left out.
 
     Args:
         dataset: texts of a bundled task.
@@ -66,7 +67,10 @@ def binary_factors(dataset: Dataset, *, least: int = 20, most_values: int = 6) -
 
 
 def task_questions(dataset: Dataset, task: Task, **options: Any) -> dict[str, Answers]:
-    """Questions about the label (one per class if there are more than two), then `binary_factors`, each asked once."""
+    """Questions about the label, then `binary_factors`, each asked once.
+
+    With more than two classes there is one question about the label per class.
+    """
     labels = np.asarray(dataset["label"])
     asked = range(1, 2) if len(task.labels) == 2 else range(len(task.labels))
     questions = {f"{LABEL}{task.labels[k]}": (labels == k).astype(float) for k in asked}
@@ -88,9 +92,9 @@ def factor_predictivity(
 ) -> pd.DataFrame:
     """Predictivity of thresholded neurons for each question.
 
-    It is balanced: the mean of the shares right among the yes and among the no examples, so that a rare factor does not
-    look predictable by never being there. Its interval is that of the accuracy in the direction chosen on all examples,
-    so it may reach below 0.5.
+    It is balanced: the mean of the shares right among the yes and among the no examples, so that a rare
+    factor does not look predictable by never being there. Its interval is that of the accuracy in the
+    direction chosen on all examples, so it may reach below 0.5.
 
     Args:
         bits: whether each neuron is above its threshold, [examples, neurons].
@@ -125,7 +129,7 @@ def _measured(value: float, n: int, drawn: Answers) -> Measurement:
 
 
 def _counts(*binary: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many examples have each combination of yes-or-no columns [examples]: an array of shape [2] * columns."""
+    """How many examples have each combination of yes-or-no columns [examples]: shape [2] * columns."""
     codes = np.ravel_multi_index([column.astype(int) for column in binary], [2] * len(binary))
     return np.bincount(codes, minlength=2 ** len(binary)).reshape([2] * len(binary))
 
@@ -138,14 +142,17 @@ def _resampled(counts: NDArray[np.int64], resamples: int = 2000, seed: int = 0) 
 
 
 def _balanced(counts: NDArray[np.int64]) -> Answers:
-    """Mean of the shares right among no and yes, from counts [..., answer, bit]; NaN without one of the two."""
+    """Mean of the shares right among no and yes, from counts [..., answer, bit]; NaN without either."""
     right = np.diagonal(counts, axis1=-2, axis2=-1).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (right / counts.sum(-1)).mean(-1)
 
 
 def nearly_the_same(one: Answers, other: Answers, share: float = 0.9) -> bool:
-    """Whether two questions have the same (or the opposite) answer for more than `share` of their common examples."""
+    """Whether two questions have the same (or the opposite) answer for more than `share` of the examples.
+
+    Examples that one of them does not apply to are left out.
+    """
     both = ~np.isnan(one) & ~np.isnan(other)
     same = float((one[both] == other[both]).mean()) if both.any() else 0.5
     return max(same, 1 - same) > share
@@ -154,7 +161,8 @@ def nearly_the_same(one: Answers, other: Answers, share: float = 0.9) -> bool:
 def agreement_margin(bits: NDArray[np.bool_], one: Answers, other: Answers) -> Measurement:
     """How much more often a neuron agrees with one question than with another.
 
-    Agreement is balanced like `factor_predictivity`, and for each question in the direction that agrees more often.
+    Agreement is balanced like `factor_predictivity`, and for each question in the direction that agrees more
+    often.
 
     Args:
         bits: whether the neuron is above its threshold, [examples].
@@ -187,8 +195,8 @@ def label_against_rival(
         followed: the neuron's rows of `factor_predictivity`.
 
     Returns:
-        The label's question, the rival factor's and the `agreement_margin` between them. Factors that are all but the
-        label itself are no rivals; None if no other is left.
+        The label's question, the rival factor's and the `agreement_margin` between them. Factors that are all
+        but the label itself are no rivals; None if no other is left.
     """
     own = followed.set_index("factor")["value"]
     labels = [name for name in questions if name.startswith(LABEL)]
@@ -207,7 +215,7 @@ def label_against_rival(
 def site_predictivity(
     backbone: Backbone,
     prompt: SoftPrompt | None,
-    dataset: Dataset,
+    dataset: Dataset | Encoded,
     task: Task,
     baseline: Baseline,
     questions: Mapping[str, Answers],
@@ -215,7 +223,7 @@ def site_predictivity(
     seed: int = 0,
     batch_size: int = 64,
 ) -> pd.DataFrame:
-    """The highest balanced predictivity among all neurons and positions of each site, in one pass over the texts.
+    """The highest balanced predictivity among all neurons and positions of each site, in one pass.
 
     Args:
         backbone: the model.
@@ -228,19 +236,22 @@ def site_predictivity(
         batch_size: texts in one pass.
 
     Returns:
-        One measurement over texts per question and site, with columns stack, layer and factor. A last question,
-        `SHUFFLED`, is the first one with its answers permuted: what the best of so many neurons reaches on nothing.
+        One measurement over texts per question and site, with columns stack, layer and factor. A last
+        question, `SHUFFLED`, is the first one with its answers permuted: what the best of so many neurons
+        reaches on nothing.
     """
     shuffled = np.random.default_rng(seed).permutation(next(iter(questions.values())))
     answers = np.stack([*questions.values(), shuffled])
-    # The scores are not used, only the threshold bits that scoring shows: any two-class labels will do for that.
+    # The scores are not used, only the threshold bits that scoring shows: any two-class labels will do for
+    # that.
     asked = replace(task, labels=("no", "yes"), words=task.words[:2], su_words={}, twins=(), clean=None)
-    stand_in = dataset.remove_columns("label").add_column("label", [row % 2 for row in range(len(dataset))])
+    encoded = encode(backbone, dataset, task, layout_of(prompt))
+    stand_in = replace(encoded, labels=torch.arange(len(encoded)) % 2)
     bits = ThresholdBits(backbone)
     score_neurons(
         backbone,
         prompt,
-        TaskData(asked, {"test": stand_in}, "factors"),
+        EncodedTask(asked, {"test": stand_in}, "factors"),
         split="test",
         baseline=baseline,
         batch_size=batch_size,
@@ -249,14 +260,15 @@ def site_predictivity(
     answers = answers[:, bits.rows.numpy()]
     known = ~np.isnan(answers)
     yes, no = ((answers == value).sum(1, keepdims=True) for value in (1, 0))
-    # Whole numbers, as counts of examples have to be: every "yes" counts as often as there are "no", and the reverse.
+    # Whole numbers, as counts of examples have to be: every "yes" counts as often as there are "no", and the
+    # reverse.
     weights = np.where(known, np.where(answers == 1, no, yes), 0)
     labels = torch.from_numpy(np.nan_to_num(answers))
     highest = bits.predictivity(labels, torch.from_numpy(weights).float()).amax(-1)  # [sites, questions]
     rows = []
     for question, name in enumerate([*questions, SHUFFLED]):
         for index, site in enumerate(backbone.sites):
-            measured = without_interval(highest[index, question], known[question].sum(), "texts")
+            measured = without_interval(float(highest[index, question]), int(known[question].sum()), "texts")
             where = {"stack": site.stack, "layer": site.layer}
             rows.append(measured.row("highest_in_site", factor=name, **where))
     return pd.DataFrame(rows)

@@ -1,7 +1,8 @@
 """What was chosen on the validation split, tried on texts that nothing was chosen on.
 
-A neuron's predictivity is that of its best position and direction, and a skill neuron is the best of many. So both
-look better where they were chosen than elsewhere. Here position, direction and neuron stay as they were chosen.
+A neuron's predictivity is that of its best position and direction, and a skill neuron is the best of many. So
+both look better where they were chosen than elsewhere. Here position, direction and neuron stay as they were
+chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skillkit.models.backbones import Backbone, FFNSite
+from skillkit.models.inputs import labels_of
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.best import Neuron, activations_at, best_neurons, best_places
 from skillkit.neurons.scores import NeuronScores, score_neurons
@@ -28,8 +30,8 @@ class HeldOutScores:
 
     Attributes:
         by_seed: the scores of each prompt.
-        accuracy: of each neuron at the position and in the direction that were best on validation, [sites, width],
-            the mean over prompts.
+        accuracy: of each neuron at the position and in the direction that were best on validation, [sites,
+            width], the mean over prompts.
     """
 
     by_seed: dict[int, NeuronScores]
@@ -37,7 +39,7 @@ class HeldOutScores:
 
     @property
     def predictivity(self) -> Tensor:
-        """Predictivity on the test split, where the best position is chosen anew: mean over prompts, [sites, width]."""
+        """Predictivity on test [sites, width], mean over prompts; the best position is chosen anew."""
         return torch.stack([scores.predictivity for scores in self.by_seed.values()]).mean(0)
 
     @property
@@ -75,8 +77,9 @@ def site_table(
     """How predictive the neurons of each site are, for each question and split.
 
     Returns:
-        Measurements over texts with columns subtask, split, stack and layer: highest and median predictivity, the
-        threshold that the best neuron exceeds under shuffled labels, and the held-out accuracy of each site's best.
+        Measurements over texts with columns subtask, split, stack and layer: highest and median predictivity,
+        the threshold that the best neuron exceeds under shuffled labels, and the held-out accuracy of each
+        site's best.
     """
     scores = {(name, "validation"): part.predictivity for name, part in scored.items()}
     scores |= {(name, "test"): each.predictivity for name, each in tested.items()}
@@ -135,13 +138,13 @@ class BestNeuron:
 
 
 def try_best_neuron(backbone: Backbone, prompts: Mapping[int, SoftPrompt], part: SubtaskScores) -> BestNeuron:
-    """The neuron that was most predictive on validation (mean over prompts), on the test split of the question."""
+    """The neuron that was most predictive on validation (mean over prompts), on the test split."""
     [neuron] = best_neurons(part.predictivity, 1)
     places = {seed: best_places(scores.accuracy, [neuron])[0] for seed, scores in part.by_seed.items()}
     test, task = part.data.test, part.data.task
     return BestNeuron(
         neuron=neuron,
-        labels=np.asarray(test["label"]),
+        labels=labels_of(test),
         activations={
             seed: activations_at(backbone, prompts[seed], test, task, [place])[:, 0]
             for seed, place in places.items()

@@ -1,8 +1,9 @@
 """What becomes of the answers when neurons are broken: skill neurons and controls, over growing shares.
 
-Selections of neurons, as many in each site: `skill` (most predictive), `random` (the papers' control), `matched`
-(random, but matched to the skill neurons in standard deviation), `least` (least predictive). Neurons are chosen from
-scores on the validation split; accuracies are for whatever split is given, normally test.
+Selections of neurons, as many in each site: `skill` (most predictive), `random` (the papers' control),
+`matched` (random, but matched to the skill neurons in standard deviation), `least` (least predictive).
+Neurons are chosen from scores on the validation split; accuracies are for whatever split is given, normally
+test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.models.activations import intervene
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import Encoded
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import (
     NeuronScores,
@@ -49,8 +50,8 @@ class Perturbation:
 
     Attributes:
         fractions: shares of each site; 0 is the intact model.
-        modes: `zero`, `noise` (in units of each neuron's own standard deviation), `absolute noise` (the same for all
-            neurons, Wang et al. 2022), or `mean` (the neuron's mean over the texts it was scored on).
+        modes: `zero`, `noise` (in units of each neuron's own standard deviation), `absolute noise` (the same
+            for all neurons, Wang et al. 2022), or `mean` (the neuron's mean over the texts it was scored on).
         selections: which neurons, of `SELECTIONS`.
         noise: standard deviation of `noise`, in standard deviations of each neuron.
         sigma: standard deviation of `absolute noise`, in units of the activations.
@@ -84,7 +85,7 @@ class Perturbation:
     def broken(
         self, backbone: Backbone, mask: Tensor, mode: str, scores: NeuronScores, seed: int
     ) -> AbstractContextManager[None]:
-        """The backbone with the neurons of `mask` [sites, width] broken in one mode, inside a `with` block."""
+        """Inside a `with` block, the neurons of `mask` [sites, width] are broken in one mode."""
         options: dict[str, Any] = {"where": self.where, "seed": seed}
         if mode == "absolute noise":
             return intervene(backbone, mask, "noise", scale=self.sigma, **options)
@@ -103,7 +104,7 @@ class PerturbationCurves:
     correct: dict[Point, list[NDArray[np.float64]]] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
-        """One measurement of accuracy over texts per point, with columns mode, neurons, fraction and prompts."""
+        """Accuracy over texts, one row per point, with columns mode, neurons, fraction and prompts."""
         rows = []
         for (mode, neurons, fraction), each in self.correct.items():
             point = {"mode": mode, "neurons": neurons, "fraction": fraction, "prompts": len(each)}
@@ -116,8 +117,8 @@ class PerturbationCurves:
         Args:
             mode: how the neurons were broken.
             control: the selection to compare with.
-            fraction: the share that was broken; None: the mean over all shares above 0, which is one number for the
-                whole curve and needs no choice of a share.
+            fraction: the share that was broken; None: the mean over all shares above 0, which is one number
+                for the whole curve and needs no choice of a share.
 
         Returns:
             The difference: positive if breaking the skill neurons hurts more.
@@ -142,7 +143,7 @@ class PerturbationCurves:
         return paired_difference(intact, broken)
 
     def gaps(self, controls: Sequence[str], fractions: Sequence[float | None]) -> pd.DataFrame:
-        """`gap` for every mode, control and fraction, one row each, with columns mode, neurons and fraction."""
+        """`gap` for every mode, control and fraction, with columns mode, neurons and fraction."""
         rows = []
         for mode, control, fraction in product(self.modes, controls, fractions):
             point = {"mode": mode, "neurons": f"{control} - skill", "fraction": fraction}
@@ -189,7 +190,8 @@ def perturb(
 
     Args:
         backbone: the model.
-        prompts: by seed, a prompt and its scores on the validation split. The seed also draws the random selections.
+        prompts: by seed, a prompt and its scores on the validation split. The seed also draws the random
+            selections.
         encoded: the examples to answer.
         task: what they ask.
         plan: which neurons are broken, and how.
@@ -222,8 +224,8 @@ def relative_deviations(
     A control of neurons that vary less than the skill neurons is too easy.
 
     Returns:
-        One row per fraction, seed and selection: the mean over the selected neurons of standard deviation divided by
-        its mean over the site, with columns fraction, neurons and seed.
+        One row per fraction, seed and selection: the mean over the selected neurons of standard deviation
+        divided by its mean over the site, with columns fraction, neurons and seed.
     """
     rows = []
     for fraction, (seed, (_, scores)) in product(fractions, prompts.items()):
@@ -276,8 +278,8 @@ def perturb_parts(
         prompts: by seed, a prompt and its scores on the validation split.
         encoded: the examples to answer.
         task: what they ask.
-        plan: which neurons are broken, and how; its `where` and `sites` are set here. The intact model (a fraction of
-            0) is answered with once, for the curves of all parts.
+        plan: which neurons are broken, and how; its `where` and `sites` are set here. The intact model (a
+            fraction of 0) is answered with once, for the curves of all parts.
     """
     limits: dict[str, dict[str, Any]] = {"slot and prompt only": {"where": "prompt"}}
     stacks = sorted({site.stack for site in backbone.sites}, reverse=True)

@@ -1,22 +1,19 @@
 """Structured pruning: keep only some neurons of an FFN, and give back what the others add on average.
 
-A removed neuron's mean activation times its column of the down-projection is a constant vector, which is folded into
-the output bias. So the pruned model computes what the full model computes with the removed neurons pinned at their
-mean (Wang et al. 2022, pruning). Their released code folds the mean of all neurons, kept ones included, which then
-count twice; ``fold="all"`` reproduces that.
+A removed neuron's mean activation times its column of the down-projection is a constant vector, which is
+folded into the output bias. So the pruned model computes what the full model computes with the removed
+neurons pinned at their mean (Wang et al. 2022, pruning). Their released code folds the mean of all neurons,
+kept ones included, which then count twice; `fold="all"` reproduces that.
 """
 
 import copy
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
@@ -24,7 +21,7 @@ from skillkit.models.activations import watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
-from skillkit.models.prompts import SoftPrompt, answer_hidden, layout_of, run
+from skillkit.models.prompts import SoftPrompt, layout_of, run
 from skillkit.neurons.scores import count_of
 
 FOLDS = ("removed", "all", "none")
@@ -40,18 +37,22 @@ def prune_ffn(
 ) -> Backbone:
     """A copy of the backbone without the FFN neurons that are not kept. The given backbone is left as it is.
 
-    Works for every family: plain and gated FFNs, linear layers with and without biases (one is added where the
-    output has none), and GPT-2's transposed ones.
+    It works for every family: plain and gated FFNs, linear layers with and without biases (one is added where
+    the output has none), and GPT-2's transposed ones.
 
     Args:
+        backbone: the whole model.
         keep: bool [sites, width], the neurons that stay.
-        mean_activation: [sites, width], what a removed neuron is pinned at (``NeuronScores.mean``, or
-        ``mean_activation``). sites: indices of the sites to prune (default: all); the others keep all neurons.
-        fold: whose means go into the output bias: "removed" neurons' (right), "all" neurons' (as in Wang et al.'s
-            released code, where kept neurons count twice), or "none" (removed neurons are set to zero).
+        mean_activation: [sites, width], what a removed neuron is pinned at: `NeuronScores.mean`, or what the
+            function `mean_activation` returns.
+        sites: numbers of the sites to prune (None: all); the others keep all neurons.
+        fold: whose means go into the output bias: those of the `removed` neurons (right), of `all` neurons
+            (as in the released code of Wang et al., where kept neurons count twice), or of `none` (removed
+            neurons are set to 0).
 
     Raises:
-        SkillkitError: wrong shapes, a site that does not exist or would lose all neurons, or unknown ``fold``.
+        SkillkitError: wrong shapes, a site that does not exist or would lose all neurons, or an unknown
+            `fold`.
     """
     chosen = sorted(set(range(len(backbone.sites)) if sites is None else sites))
     _check(backbone, keep, mean_activation, chosen, fold)
@@ -90,10 +91,11 @@ def mean_activation(
     *,
     batch_size: int = 32,
 ) -> Tensor:
-    """Mean of every neuron over all positions of a data set (slot, prompt and text without padding), [sites, width].
+    """Mean of every neuron over all positions of a data set, [sites, width].
 
-    ``NeuronScores.mean`` is over the slot and the prompt alone, as in Wang et al.; pruning replaces activations at
-    text positions too.
+    The positions are the answer slot, the prompt rows, and the text without padding.
+    `NeuronScores.mean` is over the slot and the prompt alone, as in Wang et al. (2022); pruning replaces
+    activations at text positions, too.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     total = torch.zeros(len(backbone.sites), backbone.width, dtype=torch.float64, device=backbone.device)
@@ -114,7 +116,7 @@ def mean_activation(
 
 
 def upper_sites(backbone: Backbone, skip: float = 0.25) -> list[int]:
-    """The sites above the lowest quarter of each stack's layers: layers 3 to 11 of 12, as Wang et al. prune."""
+    """The sites above the lowest quarter of each stack: layers 3 to 11 of 12, as Wang et al. prune."""
     depth = {
         site.stack: 1 + max(s.layer for s in backbone.sites if s.stack == site.stack)
         for site in backbone.sites
@@ -125,10 +127,12 @@ def upper_sites(backbone: Backbone, skip: float = 0.25) -> list[int]:
 
 
 def largest_neurons(backbone: Backbone, fraction: float) -> Tensor:
-    """The magnitude control: the floor(fraction * width) neurons of each site with the largest weights, bool [sites,
-    width].
+    """The magnitude control: the floor(fraction * width) neurons of each site with the largest weights.
 
-    Magnitude is the product of the norms of a neuron's weights into it (all up-projections) and out of it.
+    Magnitude is the product of the norms of the weights into a neuron (of every up-projection) and out of it.
+
+    Returns:
+        A mask, bool [sites, width].
     """
     magnitudes = []
     for site in backbone.sites:
@@ -142,82 +146,13 @@ def largest_neurons(backbone: Backbone, fraction: float) -> Tensor:
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
 
 
-def parameter_count(backbone: Backbone) -> int:
-    """Parameters of the whole model; tied ones count once."""
-    return sum(parameter.numel() for parameter in backbone.model.parameters())
-
-
-def forward_flops(
-    backbone: Backbone, prompt: SoftPrompt | None, dataset: Dataset | Encoded, task: Task
-) -> float:
-    """Floating-point operations of one prompted forward pass per example, averaged over the first 32 examples.
-
-    Matrix products as torch counts them (a multiplication and an addition each); element-wise work is left out.
-    """
-    encoded = encode(backbone, dataset, task, layout_of(prompt))
-    rows = range(min(32, len(encoded)))
-    counter = FlopCounterMode(display=False)
-    with counter:
-        for _ in run(backbone, prompt, encoded.select(rows), batch_size=1):
-            pass
-    return counter.get_total_flops() / len(rows)
-
-
-@dataclass(frozen=True)
-class SpeedUp:
-    """How many times faster one backbone is than another, from times taken in turns: median ratio, and its quartiles."""
-
-    value: float
-    low: float
-    high: float
-    rounds: int
-
-
-@torch.no_grad()
-def speed_up(
-    full: Backbone,
-    pruned: Backbone,
-    prompt: SoftPrompt | None,
-    dataset: Dataset | Encoded,
-    task: Task,
-    *,
-    batch_size: int,
-    rounds: int = 15,
-    seconds: float = 0.05,
-) -> SpeedUp:
-    """Measure both on the same batch, in turns within one run, so that a busy machine slows both.
-
-    Args:
-        rounds: pairs of measurements.
-        seconds: each measurement repeats the forward pass for about so long.
-    """
-    encoded = encode(full, dataset, task, layout_of(prompt))
-    rows = [i % len(encoded) for i in range(batch_size)]
-    batch = encoded.batch(rows, full.device)
-    matrix = None if prompt is None else prompt.matrix.to(full.device)
-
-    def timed(backbone: Backbone, repeats: int) -> float:
-        began = time.perf_counter()
-        for _ in range(repeats):
-            answer_hidden(backbone, matrix, batch)
-        if full.device.type == "cuda":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - began) / repeats
-
-    repeats = max(1, round(seconds / min(timed(full, 2), timed(full, 2))))
-    timed(pruned, 2)
-    ratios = [timed(full, repeats) / timed(pruned, repeats) for _ in range(rounds)]
-    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return SpeedUp(float(middle), float(low), float(high), rounds)
-
-
 def _as_outputs(projection: Any) -> Tensor:
     """A projection's weight as [outputs, inputs]; GPT-2's Conv1D holds it the other way round."""
     return projection.weight if isinstance(projection, nn.Linear) else projection.weight.T
 
 
 def _add_to_bias(down: Any, activation: Tensor) -> None:
-    """Add weight · activation [inputs] to a projection's output bias, in float32, and make the bias where there is none."""
+    """Add weight · activation [inputs] to a projection's output bias, which is made if there is none."""
     constant = _as_outputs(down).float() @ activation.to(down.weight.device).float()
     if down.bias is None:
         down.bias = nn.Parameter(constant.to(down.weight.dtype), requires_grad=False)
@@ -267,6 +202,6 @@ def _check(backbone: Backbone, keep: Tensor, mean: Tensor, chosen: list[int], fo
         lost = ~keep[index] if fold == "removed" else torch.ones_like(keep[index])
         if fold != "none" and not torch.isfinite(mean[index][lost]).all():
             raise SkillkitError(
-                f"Site {index} ({backbone.sites[index]}) has no mean activation for some neuron, as happens without a prompt in a "
-                "T5 encoder. Use pruning.mean_activation, which looks at all positions."
+                f"Site {index} ({backbone.sites[index]}) has no mean activation for some neuron, as happens "
+                "without a prompt in a T5 encoder. Use pruning.mean_activation, which looks at all positions."
             )

@@ -10,47 +10,39 @@ Selection happens on the validation split; what is found there is reported on th
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from skillkit.data.loading import TaskData, binary_subtasks
-from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.files import atomic_write
-from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, EncodedTask, encode
-from skillkit.models.passes import Pass
-from skillkit.models.prompts import SoftPrompt, layout_of, run
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Mean [sites, positions, width] over the training split, and the neurons' standard deviation over examples [sites, width].
-
-    The deviation is the root mean square, over the positions that a site has, of the standard deviation at each position.
-    """
-
-    mean: Tensor
-    deviation: Tensor
+from skillkit.models.inputs import EncodedTask, encode, encode_task
+from skillkit.models.prompts import SoftPrompt, layout_of
+from skillkit.neurons.thresholds import Baseline, BitWatcher, measure_baseline, threshold_accuracy
 
 
 @dataclass(frozen=True)
 class NeuronScores:
     """How well each neuron predicts a two-class label.
 
-    ``baseline`` and ``accuracy`` are [sites, positions, width] for one prompt, [prompts, sites, positions, width] for several, NaN
-    where a site has no such position. ``predictivity``, ``deviation`` and ``mean`` (activation on the training split, averaged over
-    positions and prompts) are [sites, width]. ``examples`` were scored, of which ``positive`` have label 1.
+    Attributes:
+        baseline: mean activation on the training split, [sites, positions, width] for one prompt and
+            [prompts, sites, positions, width] for several; NaN where a site has no such position.
+        accuracy: share of scored examples whose label the threshold gives, of the same shape.
+        predictivity: [sites, width].
+        deviation: standard deviation on the training split, [sites, width].
+        mean: activation on the training split, averaged over positions and prompts, [sites, width].
+        examples: how many were scored.
+        positive: how many of them have label 1.
     """
 
     baseline: Tensor
@@ -63,7 +55,10 @@ class NeuronScores:
 
     @property
     def varying(self) -> Tensor:
-        """Which neurons do not always say the same, bool [sites, width]: the others (most often silent ones) can predict nothing."""
+        """Which neurons do not always say the same, bool [sites, width].
+
+        The others, most often silent ones, can predict nothing.
+        """
         return self.deviation > 1e-6 * self.deviation.amax(1, keepdim=True)
 
     def save(self, path: str | Path) -> Path:
@@ -76,7 +71,7 @@ class NeuronScores:
 
     @classmethod
     def load(cls, path: str | Path) -> "NeuronScores":
-        """Read what ``save`` wrote.
+        """Read what `save` wrote.
 
         Raises:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
@@ -91,16 +86,14 @@ class NeuronScores:
             ) from error
         if not {*_TENSORS, "counts"} <= set(tensors):
             raise SkillkitError(
-                f"{path} holds {sorted(tensors)}, not neuron scores. Give a file written by NeuronScores.save."
+                f"{path} holds {sorted(tensors)}, not neuron scores. "
+                "Give a file written by NeuronScores.save."
             )
         examples, positive = tensors["counts"].tolist()
         return cls(**{name: tensors[name] for name in _TENSORS}, examples=examples, positive=positive)
 
 
 _TENSORS = ("baseline", "accuracy", "predictivity", "deviation", "mean")
-
-#: Called with the prompt's number, the site's index, bits = activation > baseline [examples, positions present, width], and the batch.
-BitWatcher = Callable[[int, int, Tensor, Pass], None]
 
 
 def score_neurons(
@@ -113,43 +106,42 @@ def score_neurons(
     baseline: Baseline | Sequence[Baseline] | None = None,
     watcher: BitWatcher | None = None,
 ) -> NeuronScores:
-    """Predictivity of every neuron for a two-class task, streaming: memory does not grow with the number of examples.
+    """Predictivity of every neuron for a two-class task. Memory does not grow with the number of examples.
 
     Args:
-        prompt: one prompt, or several (tuned from different seeds) to average over; None for the bare model's answer slot.
-        task_data: a two-class task; see ``score_task`` for more classes.
+        backbone: the model.
+        prompt: one prompt, or several (tuned from different seeds) to average over; None for the bare model's
+            answer slot.
+        task_data: a two-class task; see `score_task` for more classes.
         split: the examples to score; thresholds always come from the training split.
-        baseline: thresholds measured earlier (``measure_baseline``), one per prompt. Needed to score adversarial data by the clean
-            task's thresholds (Ackermann & Ohmer 2024).
-        watcher: is shown the bits that accuracy counts, so that other statistics need no pass of their own (``significance``).
+        batch_size: examples in one pass.
+        baseline: thresholds measured earlier (`measure_baseline`), one per prompt. They are needed to score
+            adversarial data by the clean task's thresholds (Ackermann & Ohmer 2024).
+        watcher: is shown the bits that accuracy counts, so that other statistics need no pass of their own
+            (`significance`).
 
     Raises:
-        SkillkitError: the task has more than two classes, a missing split, or scored examples of one class only.
+        SkillkitError: the task has more than two classes, a missing split, or scored examples of one class
+            only.
     """
     task = task_data.task
     if len(task.labels) != 2:
         raise SkillkitError(
-            f"Task {task.name!r} has {len(task.labels)} classes; predictivity is about two. Use score_task, or binary_subtasks first."
+            f"Task {task.name!r} has {len(task.labels)} classes; predictivity is about two. "
+            "Use score_task, or binary_subtasks first."
         )
     prompts = [prompt] if prompt is None or isinstance(prompt, SoftPrompt) else list(prompt)
     if not prompts:
         raise SkillkitError("No prompt was given. Pass one prompt or a list of them.")
-    thresholds = _as_list(baseline, len(prompts))
     scored = encode(backbone, task_data.split(split), task, layout_of(prompts[0]))
     positive = int(scored.labels.sum())
     if positive in (0, len(scored)):
         raise SkillkitError(f"All {len(scored)} examples to score have the same label. Use a larger sample.")
-    train = encode(backbone, task_data.train, task, layout_of(prompts[0])) if None in thresholds else None
-    baselines = [
-        b or measure_baseline(backbone, p, train, task, batch_size=batch_size)
-        for p, b in zip(prompts, thresholds, strict=True)
-    ]  # type: ignore[arg-type]
-    accuracies = [
-        _accuracy(
-            backbone, p, scored, b.mean, batch_size, None if watcher is None else partial(watcher, number)
-        )
-        for number, (p, b) in enumerate(zip(prompts, baselines, strict=True))
-    ]
+    baselines = _baselines(backbone, prompts, baseline, task_data, batch_size)
+    accuracies = []
+    for number, (each, thresholds) in enumerate(zip(prompts, baselines, strict=True)):
+        show = None if watcher is None else partial(watcher, number)
+        accuracies.append(threshold_accuracy(backbone, each, scored, thresholds.mean, batch_size, show))
     single = prompt is None or isinstance(prompt, SoftPrompt)
     means = torch.stack([b.mean for b in baselines])
     return NeuronScores(
@@ -171,53 +163,16 @@ def score_task(
     split: str = "validation",
     batch_size: int = 32,
 ) -> dict[str, NeuronScores]:
-    """``score_neurons`` for a task with any number of classes: by name of its class-balanced binary subtasks.
+    """`score_neurons` for a task with any number of classes: by name of its class-balanced binary subtasks.
 
     The prompts are those of the whole task (Wang et al. 2022 tune one per subtask).
     """
+    first = prompt if prompt is None or isinstance(prompt, SoftPrompt) else next(iter(prompt), None)
+    encoded = encode_task(backbone, task_data, layout_of(first))
     return {
         name: score_neurons(backbone, prompt, subtask, split=split, batch_size=batch_size)
-        for name, subtask in binary_subtasks(task_data).items()
+        for name, subtask in binary_subtasks(encoded).items()
     }
-
-
-def measure_baseline(
-    backbone: Backbone,
-    prompt: SoftPrompt | None,
-    dataset: Dataset | Encoded,
-    task: Task,
-    *,
-    batch_size: int = 32,
-) -> Baseline:
-    """Mean and standard deviation of every activation over a data set, streaming.
-
-    Sums are of distances from the first batch's mean: it is near every mean, so that squares lose no digits, and neither size nor
-    order of the batches matters.
-    """
-    encoded = encode(backbone, dataset, task, layout_of(prompt))
-    shape = (len(backbone.sites), 1 + (0 if prompt is None else prompt.length), backbone.width)
-    shift = torch.full(shape, torch.nan, device=backbone.device)
-    total = torch.zeros(shape, dtype=torch.float64, device=backbone.device)
-    square = torch.zeros(shape, dtype=torch.float64, device=backbone.device)
-    seen = 0
-
-    def add(site: int, activation: Tensor, current: Pass) -> None:
-        present, places = present_positions(backbone, site, current)
-        if not present:
-            return
-        values = take(activation, places).float()
-        if seen == 0:
-            shift[site, present] = values.mean(0)
-        apart = values - shift[site, present]
-        total[site, present] += apart.sum(0)
-        square[site, present] += apart.square_().sum(0)
-
-    with watch(backbone, add):
-        for batch, _ in run(backbone, prompt, encoded, batch_size=batch_size):
-            seen += len(batch)
-    drift = total / seen
-    variance = (square / seen - drift**2).clamp(min=0) + 0 * shift  # NaN where a site has no such position
-    return Baseline((shift + drift).float().cpu(), variance.nanmean(dim=1).sqrt().float().cpu())
 
 
 def predictivity(accuracy: Tensor) -> Tensor:
@@ -229,9 +184,10 @@ def predictivity(accuracy: Tensor) -> Tensor:
 
 
 def best_positions(accuracy: Tensor) -> Tensor:
-    """Index of the position at which each neuron is most predictive, [sites, positions, width] to [sites, width].
+    """Where each neuron is most predictive: accuracy [sites, positions, width] to indices [sites, width].
 
-    Positions that a site does not have (NaN) are ignored; ties go to the lower index. Axes before the sites are kept.
+    Positions that a site does not have (NaN) are ignored; ties go to the lower index. Axes before the sites
+    are kept.
     """
     return _in_the_better_direction(accuracy).argmax(dim=-2)
 
@@ -242,7 +198,9 @@ def _in_the_better_direction(accuracy: Tensor) -> Tensor:
 
 
 def skill_neurons(predictivity: Tensor, fraction: float) -> Tensor:
-    """The floor(fraction * width) most predictive neurons of each site, as a bool mask [sites, width]. Ties: lower index first.
+    """The floor(fraction * width) most predictive neurons of each site, as a bool mask [sites, width].
+
+    Ties go to the lower index.
 
     Raises:
         SkillkitError: the fraction is not between 0 and 1.
@@ -251,15 +209,18 @@ def skill_neurons(predictivity: Tensor, fraction: float) -> Tensor:
 
 
 def least_predictive_neurons(predictivity: Tensor, fraction: float) -> Tensor:
-    """The opposite control: as many of the least predictive neurons of each site, [sites, width]. Ties: lower index first."""
+    """The opposite control: as many of the least predictive neurons of each site, [sites, width].
+
+    Ties go to the lower index.
+    """
     return _top(-predictivity, fraction)
 
 
 def merge_subtasks(predictivities: Sequence[Tensor], fraction: float) -> Tensor:
-    """Skill neurons of a task with several binary subtasks, floor(fraction * width) in each site (Wang et al. 2022, released code).
+    """Skill neurons of a task with several binary subtasks, floor(fraction * width) in each site.
 
-    The first subtask gives its top share fraction / subtasks; each further one is walked down from its top until its share is filled
-    with neurons not chosen yet.
+    As in the released code of Wang et al. (2022), the first subtask gives its top share fraction / subtasks;
+    each further one is walked down from its top until its share is filled with neurons not chosen yet.
     """
     if len(predictivities) == 0:
         raise SkillkitError("No subtask was given.")
@@ -275,7 +236,7 @@ def merge_subtasks(predictivities: Sequence[Tensor], fraction: float) -> Tensor:
 
 
 def random_neurons(like: Tensor, seed: int, exclude: Tensor | None = None) -> Tensor:
-    """As many random neurons in each site as ``like`` has, [sites, width]; none of ``exclude``."""
+    """As many random neurons in each site as `like` has, [sites, width]; none of `exclude`."""
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
     for site, row in enumerate(like):
@@ -283,20 +244,22 @@ def random_neurons(like: Tensor, seed: int, exclude: Tensor | None = None) -> Te
         count = int(row.sum())
         if count > len(allowed):
             raise SkillkitError(
-                f"Site {site} has {len(allowed)} neurons to choose from, {count} were asked for. Use a smaller fraction."
+                f"Site {site} has {len(allowed)} neurons to choose from, {count} were asked for. "
+                "Use a smaller fraction."
             )
         mask[site, torch.from_numpy(rng.permutation(allowed)[:count])] = True
     return mask
 
 
 def matched_neurons(like: Tensor, deviation: Tensor, seed: int) -> Tensor:
-    """Random neurons matched to those of ``like`` in standard deviation, [sites, width]: the control that the papers lack.
+    """Random neurons matched to those of `like` in standard deviation, [sites, width].
 
-    In each site, every neuron of ``like`` (in random order) is paired with the free neuron outside ``like`` whose standard deviation
-    is nearest. A skill neuron that varies more than any other gets the most variable one left.
+    It is the control that the papers lack. In each site, every neuron of `like` (in random order) is paired
+    with the free neuron outside `like` whose standard deviation is nearest. A skill neuron that varies more
+    than any other gets the most variable one left.
 
     Raises:
-        SkillkitError: a site has fewer neurons outside ``like`` than inside.
+        SkillkitError: a site has fewer neurons outside `like` than inside.
     """
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
@@ -304,7 +267,8 @@ def matched_neurons(like: Tensor, deviation: Tensor, seed: int) -> Tensor:
         chosen, free = np.flatnonzero(like[site].numpy()), np.flatnonzero(~like[site].numpy())
         if len(chosen) > len(free):
             raise SkillkitError(
-                f"Site {site} has {len(free)} neurons left to match {len(chosen)} with. Use a smaller fraction."
+                f"Site {site} has {len(free)} neurons left to match {len(chosen)} with. "
+                "Use a smaller fraction."
             )
         spread = deviation[site].numpy()
         for neuron in rng.permutation(chosen):
@@ -335,64 +299,42 @@ def _top(scores: Tensor, fraction: float) -> Tensor:
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
 
 
-def _accuracy(
+def _baselines(
     backbone: Backbone,
-    prompt: SoftPrompt | None,
-    encoded: Encoded,
-    threshold: Tensor,
+    prompts: Sequence[SoftPrompt | None],
+    given: Baseline | Sequence[Baseline] | None,
+    task_data: TaskData | EncodedTask,
     batch_size: int,
-    watcher: Callable[[int, Tensor, Pass], None] | None = None,
-) -> Tensor:
-    """Share of examples whose label the comparison with the threshold gives, [sites, positions, width].
-
-    correct = sum over y=1 of bit + sum over y=0 of (1 - bit) = (2y - 1) · bits + number of y=0: one matrix product per batch.
-    """
-    threshold = threshold.to(backbone.device)
-    correct = torch.zeros(threshold.shape, dtype=torch.float64, device=backbone.device)
-    missing = torch.isnan(threshold)
-
-    def count(site: int, activation: Tensor, current: Pass) -> None:
-        present, places = present_positions(backbone, site, current)
-        if not present:
-            return
-        bits = take(activation, places).float() > threshold[site, present]
-        signs = 2.0 * current.batch.labels.float() - 1
-        correct[site, present] += torch.tensordot(signs, bits.float(), dims=1)
-        if watcher is not None:
-            watcher(site, bits, current)
-
-    with watch(backbone, count):
-        for _ in run(backbone, prompt, encoded, batch_size=batch_size):
-            pass
-    negative = len(encoded) - int(encoded.labels.sum())
-    return _mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
-
-
-def _mirrored(share: Tensor) -> Tensor:
-    """Shares (float64) as float32, so that k of n is exactly as far from one half as n - k of n: rounding would break such ties."""
-    return torch.where(share >= 0.5, share.float(), 1 - (1 - share).float())
-
-
-def _as_list(baseline: Baseline | Sequence[Baseline] | None, count: int) -> list[Baseline | None]:
-    if baseline is None:
-        return [None] * count
-    given = [baseline] if isinstance(baseline, Baseline) else list(baseline)
-    if len(given) != count:
-        raise SkillkitError(f"{len(given)} baselines for {count} prompts: give one per prompt.")
-    return list(given)
+) -> list[Baseline]:
+    """The thresholds for each prompt: those that are given, or else those of the training split."""
+    if given is None:
+        train = encode(backbone, task_data.train, task_data.task, layout_of(prompts[0]))
+        return [
+            measure_baseline(backbone, prompt, train, task_data.task, batch_size=batch_size)
+            for prompt in prompts
+        ]
+    known = [given] if isinstance(given, Baseline) else list(given)
+    if len(known) != len(prompts):
+        raise SkillkitError(f"{len(known)} baselines for {len(prompts)} prompts: give one per prompt.")
+    return known
 
 
 def shift_unit(deviation: Tensor) -> Tensor:
-    """What a neuron's shift is measured in, [sites, width]: its standard deviation, at least a tenth of its site's.
+    """What a neuron's shift is measured in, [sites, width].
 
-    Without the floor a few neurons that hardly ever fire on clean text, and do once under attack, would outweigh all others.
+    It is the neuron's standard deviation, but at least a tenth of its site's. Without the floor a few neurons
+    that hardly ever fire on clean text, and do once under attack, would outweigh all others.
     """
     floor = 0.1 * deviation.square().mean(1, keepdim=True).sqrt()
     return torch.maximum(deviation, floor).clamp_min(1e-6)
 
 
 def within_sites(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:
-    """True for the neurons of these sites (None: of all), [sites, 1]; SkillkitError for a site that the backbone does not have."""
+    """True for the neurons of these sites (None: of all), [sites, 1].
+
+    Raises:
+        SkillkitError: no site, or one that the backbone does not have.
+    """
     count = len(backbone.sites)
     chosen = range(count) if sites is None else sites
     if not chosen or not set(chosen) <= set(range(count)):

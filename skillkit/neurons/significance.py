@@ -1,10 +1,10 @@
 """Is a neuron's predictivity better than luck? Permutation nulls for the most predictive of many neurons.
 
-Predictivity is a maximum over positions, and a skill neuron is chosen among thousands: even on labels that say
-nothing, the best neuron looks good. So labels are permuted, and every neuron is scored again on each permutation.
-That needs no further pass over the model: scoring leaves one bit per example, site, position and neuron (activation
-above the baseline), and the permuted accuracies of a position are one matrix product, signs [permutations, examples]
-times bits [examples, width].
+Predictivity is a maximum over positions, and a skill neuron is chosen among thousands: even on labels that
+say nothing, the best neuron looks good. So labels are permuted, and every neuron is scored again on each
+permutation. That needs no further pass over the model: scoring leaves one bit per example, site, position and
+neuron (activation above the baseline), and the permuted accuracies of a position are one matrix product,
+signs [permutations, examples] times bits [examples, width].
 """
 
 import math
@@ -22,14 +22,15 @@ from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt
-from skillkit.neurons.scores import Baseline, NeuronScores, score_neurons
+from skillkit.neurons.scores import NeuronScores, score_neurons
+from skillkit.neurons.thresholds import Baseline
 
 
 class ThresholdBits:
     """What scoring saw: activation > baseline for every example, packed to one bit each.
 
-    Memory: examples · prompts · sites · positions · width / 8 bytes (80 KB an example for roberta-base with 16
-    prompt rows). Fill it by handing ``watcher`` to ``score_neurons``, once.
+    Memory: examples · prompts · sites · positions · width / 8 bytes (80 KB an example for roberta-base with
+    16 prompt rows). Fill it by handing `watcher` to `score_neurons`, once.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -67,7 +68,7 @@ class ThresholdBits:
         return torch.cat(self._rows)
 
     def positions(self, prompt: int, site: int) -> Iterator[Tensor]:
-        """Bits of one position that the site has after another, [examples, width] as float32 on the backbone's device."""
+        """Bits of each position that the site has, [examples, width] as float32 on the backbone's device."""
         if (prompt, site) not in self._parts:
             return
         if len(self._parts[prompt, site]) > 1:
@@ -79,9 +80,9 @@ class ThresholdBits:
         """Predictivity under other labels or weights of the examples.
 
         Args:
-            labels: [draws, examples] of 0 and 1, in the order of ``self.labels``.
-            weights: [draws, examples], how often each example counts (a bootstrap's draws, or 1 for one half of the
-            data); None: once.
+            labels: [draws, examples] of 0 and 1, in the order of `self.labels`.
+            weights: [draws, examples], how often each example counts (a bootstrap's draws, or 1 for one half
+            of the data); None: once.
 
         Returns:
             [sites, draws, width] on the CPU; NaN for a site without positions.
@@ -94,7 +95,8 @@ class ThresholdBits:
         if weights is not None:
             signs = signs * weights
         total = labels.shape[1] if weights is None else weights.sum(1, keepdim=True)
-        # correct - total / 2 = signs · bits + (examples with y = 0) - total / 2, and the latter is - signs.sum() / 2
+        # correct - total / 2 = signs · bits + (examples with y = 0) - total / 2,
+        # and the last two are together - signs.sum() / 2.
         centre = (signs.sum(1, keepdim=True) / 2).to(self.device)
         signs = signs.to(self.device)
         base = _pairing_base(signs)
@@ -106,11 +108,11 @@ class ThresholdBits:
 
 
 def _pairing_base(signs: Tensor) -> float | None:
-    """A power of two so large that two sums fit into one float32 as low + base * high, None where they do not.
+    """A power of two so large that two sums fit into one float32 as low + base * high; None if they do not.
 
     Float32 holds whole numbers up to 2**24, and the sums lie between -reach and reach: pairs fit up to 2,047
-    examples, and none where weights are no whole numbers. Two positions for one product save a third of the time on a
-    CPU; a GPU may round products to fewer digits and does not need it.
+    examples, and none where weights are no whole numbers. Two positions for one product save a third of the
+    time on a CPU; a GPU may round products to fewer digits and does not need it.
     """
     reach = max(1.0, signs.abs().sum(1).max().item())
     base = 2.0 ** math.floor(math.log2(2 * reach) + 1)
@@ -123,7 +125,7 @@ def _largest_margin(
 ) -> Tensor | float:
     """max over positions of abs(signs · bits - centre), [draws, width]; NaN for no position.
 
-    ``signs`` [draws, examples], each of the ``positions`` [examples, width], ``centre`` [draws, 1].
+    `signs` [draws, examples], each of the `positions` [examples, width], `centre` [draws, 1].
     """
     largest: Tensor | float = torch.nan
 
@@ -148,10 +150,14 @@ def _largest_margin(
 class Null:
     """Predictivity against its permutation null.
 
-    ``p`` [sites, width]: for each neuron, the share of permutations that give it at least its observed predictivity.
-    ``p_site`` [sites, width]: the share in which the *best* neuron of its site does: family-wise over the site. Both
-    count the observed labels as one of the permutations, so the smallest is 1 / (permutations + 1). ``maxima``
-    [permutations, sites]: the best neuron's predictivity.
+    Both p-values count the observed labels as one of the permutations, so the smallest is 1 / (permutations +
+    1).
+
+    Attributes:
+        p: the share of permutations that give a neuron at least its observed predictivity, [sites, width].
+        p_site: the share in which the *best* neuron of its site does, [sites, width]: family-wise over the
+            site.
+        maxima: predictivity of each site's best neuron, [permutations, sites].
     """
 
     p: Tensor
@@ -164,15 +170,15 @@ class Null:
         return len(self.maxima)
 
     def threshold(self, level: float = 0.05) -> Tensor:
-        """Predictivity that the best neuron of a site exceeds in at most that share of permutations, [sites]."""
+        """Predictivity that a site's best neuron exceeds in at most that share of permutations, [sites]."""
         return torch.quantile(self.maxima.double(), 1 - level, dim=0, interpolation="higher").float()
 
     def adjusted(self) -> Tensor:
         """Benjamini-Hochberg adjusted p-values over all neurons of all sites, [sites, width].
 
-        Calling neurons with an adjusted p of at most q skilled keeps the expected share of false calls at q or
-        below. Their smallest possible value is neurons / (permutations + 1) / (neurons at the smallest p): few
-        skilled neurons need many permutations.
+        Calling neurons with an adjusted p of at most q skilled keeps the expected share of false calls at q
+        or below. Their smallest possible value is neurons / (permutations + 1) / (neurons at the smallest p):
+        few skilled neurons need many permutations.
         """
         adjusted = torch.ones_like(self.p, dtype=torch.float64)
         present = ~torch.isnan(self.p)
@@ -189,15 +195,16 @@ class Null:
 def permutation_null(bits: ThresholdBits, *, permutations: int = 1000, seed: int = 0) -> Null:
     """Score every neuron on permuted labels.
 
-    The same permutations serve all neurons, positions and prompts, so their dependence is kept. Counts are whole
-    numbers, so a tie with the observed value is seen as one and counts against the neuron.
+    The same permutations serve all neurons, positions and prompts, so their dependence is kept. Counts are
+    whole numbers, so a tie with the observed value is seen as one and counts against the neuron.
 
     Raises:
         SkillkitError: fewer than one permutation, or no scored example.
     """
     if permutations < 1:
         raise SkillkitError(
-            f"permutations={permutations} gives no null. Use at least 20 for a p-value below 0.05; 1000 is usual."
+            f"permutations={permutations} gives no null. "
+            "Use at least 20 for a p-value below 0.05; 1000 is usual."
         )
     labels = bits.labels
     rng = np.random.default_rng(seed)
@@ -230,7 +237,7 @@ def score_with_null(
     batch_size: int = 32,
     baseline: Baseline | Sequence[Baseline] | None = None,
 ) -> tuple[NeuronScores, Null, ThresholdBits]:
-    """``score_neurons``, with the null and the bits it is computed from, in the same pass over the model."""
+    """`score_neurons`, with the null and the bits it is computed from, in the same pass over the model."""
     bits = ThresholdBits(backbone)
     scores = score_neurons(
         backbone,

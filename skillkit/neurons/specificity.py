@@ -1,8 +1,8 @@
-"""Are skill neurons specific to a task? Rankings and selections of several tasks, compared (Wang et al. 2022, 4.3).
+"""Are skill neurons specific to a task? Several tasks' rankings and selections (Wang et al. 2022, 4.3).
 
-Two tasks are compared by Spearman's correlation of their predictivities in each site, and by how many skill neurons
-they share, as a multiple of what independent selections would. Prompts tuned from one seed start from the same rows,
-so tasks are compared across seeds wherever there are several.
+Two tasks are compared by Spearman's correlation of their predictivities in each site, and by how many skill
+neurons they share, as a multiple of what independent selections would. Prompts tuned from one seed start from
+the same rows, so tasks are compared across seeds wherever there are several.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,10 @@ def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[
         sites: the sites of the backbone.
 
     Returns:
-        One row per pair of tasks (both orders) and site: a measurement over neurons (the mean over pairs of different
-        seeds, or the only one), with columns row, column, stack, layer and pairs (of seeds). A task with itself is
-        the ceiling for any pair of tasks: what two prompts for the same task reach (NaN with one seed).
+        One row per pair of tasks (both orders) and site: a measurement over neurons (the mean over pairs of
+        different seeds, or the only one), with columns row, column, stack, layer and pairs (of seeds). A task
+        with itself is the ceiling for any pair of tasks: what two prompts for the same task reach (NaN with
+        one seed).
     """
     ranks = {
         (task, seed): _standard_ranks(scores)
@@ -64,7 +65,7 @@ def by_stack(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, pd.DataFram
 
 
 def as_cells(square: pd.DataFrame) -> pd.DataFrame:
-    """A square table as rows for `charts.matrix_heatmap` (row, column, value), the first task at the bottom."""
+    """A square table as rows for `charts.matrix_heatmap`, the first task at the bottom."""
     long = square.iloc[::-1].stack(future_stack=True).dropna().reset_index()
     return long.set_axis(["row", "column", "value"], axis=1)
 
@@ -83,7 +84,7 @@ def pair_kinds(table: pd.DataFrame, types: Mapping[str, str]) -> list[str]:
 
 
 def profile_by_kind(table: pd.DataFrame) -> pd.DataFrame:
-    """`specificity` with a column pair, layer by layer: means over pairs of each kind (pair, stack, layer, value)."""
+    """Means of `specificity`, with a column pair from `pair_kinds`, by kind of pair and layer."""
     known = table.dropna(subset=["value"])
     return known.groupby(["pair", "stack", "layer"], as_index=False)["value"].mean()
 
@@ -109,15 +110,21 @@ def own_task_gap(square: pd.DataFrame) -> Measurement:
 
 
 def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) -> dict[str, TypeEffect]:
-    """Are tasks of one type more alike than tasks of different types? For each of several square tables, by its name.
+    """Are tasks of one type more alike than tasks of different types? By name of several square tables.
 
-    Where there is one stack only, the table of all sites says the same and stands alone. Nothing is compared (an
-    empty dict) where all tasks are of one type, or no two are.
+    Where there is one stack only, the table of all sites says the same and stands alone. Nothing is compared
+    (an empty dict) where all tasks are of one type, or no two are.
     """
     if len(set(types)) in (1, len(types)):
         return {}
     names = [name for name in similar if name == "all" or len(similar) > 2]
-    return {name: type_effect(np.nan_to_num(similar[name].to_numpy()), types, resamples=0) for name in names}
+    found = {}
+    for name in names:
+        values = np.nan_to_num(similar[name].to_numpy())
+        # Sums of the same numbers in another order differ in the last digit, and only symmetric values count
+        # once.
+        found[name] = type_effect((values + values.T) / 2, types, resamples=0)
+    return found
 
 
 def type_rows(differences: Mapping[str, TypeEffect]) -> list[dict[str, Any]]:
@@ -144,13 +151,14 @@ def overlap_of_tasks(
 
     Args:
         masks: by task, one bool [sites, width] for each seed.
-        varying: likewise, which neurons vary at all; independent selections choose among those that vary for both
-            tasks.
+        varying: likewise, which neurons vary at all; independent selections choose among those that vary for
+            both tasks.
 
     Returns:
-        One row per pair of tasks (both orders; a task with itself across different seeds): a measurement over the
-        neurons of a mask (shared / expected by chance, mean over pairs of seeds), with columns row, column, share
-        (shared share of the smaller mask) and sd (of the value, for one pair of independent masks).
+        One row per pair of tasks (both orders; a task with itself across different seeds): a measurement over
+        the neurons of a mask (shared / expected by chance, mean over pairs of seeds), with columns row,
+        column, share (shared share of the smaller mask) and sd (of the value, for one pair of independent
+        masks).
 
     Raises:
         SkillkitError: a mask holds no neuron, so that none can be shared.
@@ -182,9 +190,9 @@ def overlap_of_tasks(
 def overlap_beyond_chance(overlaps: pd.DataFrame) -> Measurement:
     """Mean multiple of chance over pairs of different tasks, minus 1.
 
-    Its interval is the value minus the range of independent selections. Their overlaps are uncorrelated, so the spread
-    of the mean follows from their own. Seeds are not counted as further pairs: selections of one task for two seeds
-    are not independent.
+    Its interval is the value minus the range of independent selections. Their overlaps are uncorrelated, so
+    the spread of the mean follows from their own. Seeds are not counted as further pairs: selections of one
+    task for two seeds are not independent.
 
     Args:
         overlaps: what `overlap_of_tasks` returned.

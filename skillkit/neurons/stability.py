@@ -1,7 +1,8 @@
 """Do two rankings of the same neurons agree? Across halves of the data, seeds and splits.
 
 Two numbers compare rankings: Spearman's rank correlation over all neurons of a site, and how many neurons two
-selections of the same size share, against the hypergeometric distribution that independent selections would follow.
+selections of the same size share, against the hypergeometric distribution that independent selections would
+follow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,15 +46,15 @@ def shared_neurons(
         first: bool [sites, width].
         second: bool [sites, width].
         confidence: how often independent masks stay between chance_low and chance_high.
-        among: bool [sites, width], the neurons that chance can choose from; None: all. A neuron that never fires
-            predicts nothing and is in no top list, so lists of the others share more by chance than the width of the
-            site suggests.
+        among: bool [sites, width], the neurons that chance can choose from; None: all. A neuron that never
+            fires predicts nothing and is in no top list, so lists of the others share more by chance than the
+            width of the site suggests.
 
     Returns:
-        One row per site and a last one (site -1) over all of them. Columns: site, first and second (neurons in each
-        mask), n (the first), unit, shared, p (the probability of at least as many shared neurons if the masks were
-        independent); and as shares of the smaller mask: value, expected, sd, chance_low and chance_high (the range
-        that independent masks of these sizes stay in).
+        One row per site and a last one (site -1) over all of them. Columns: site, first and second (neurons
+        in each mask), n (the first), unit, shared, p (the probability of at least as many shared neurons if
+        the masks were independent); and as shares of the smaller mask: value, expected, sd, chance_low and
+        chance_high (the range that independent masks of these sizes stay in).
     """
     _same_shape(first, second)
     rows, together = [], np.ones(1)
@@ -72,7 +73,7 @@ def shared_neurons(
 def _shared_row(
     site: int, sizes: tuple[int, int], shared: int, pmf: np.ndarray, confidence: float
 ) -> dict[str, float]:
-    """One row of `shared_neurons`; `pmf` [possible counts] is how the shared count is distributed by chance."""
+    """One row of `shared_neurons`; `pmf` [possible counts] is the chance of each shared count."""
     counts, most = np.arange(len(pmf)), max(1, len(pmf) - 1)
     tail, cumulated = (1 - confidence) / 2, np.cumsum(pmf)
     low, high = np.searchsorted(cumulated, [tail, 1 - tail])
@@ -129,8 +130,8 @@ def top_overlap(
 def held_out(selection: NeuronScores, report: NeuronScores) -> Tensor:
     """Each neuron's accuracy on one split, at the position and in the direction that were best on another.
 
-    Unlike predictivity, which takes the best position anew, nothing is chosen on the reported split: 0.5 is what a
-    useless neuron has on balanced labels, and values below it occur.
+    Unlike predictivity, which takes the best position anew, nothing is chosen on the reported split: 0.5 is
+    what a useless neuron has on balanced labels, and values below it occur.
 
     Args:
         selection: the scores on the split that position and direction are chosen on.
@@ -161,9 +162,9 @@ def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: floa
         fraction: the share of each site that is chosen.
 
     Returns:
-        One row per site. Columns: site, neurons, selection (their mean predictivity there), report (their mean
-        predictivity on the other split), held_out (the mean of `held_out`), bias = selection - report, and
-        full_bias = selection - held_out.
+        One row per site. Columns: site, neurons, selection (their mean predictivity there), report (their
+        mean predictivity on the other split), held_out (the mean of `held_out`), bias = selection - report,
+        and full_bias = selection - held_out.
 
     Raises:
         SkillkitError: the fraction is less than one neuron of a site.
@@ -174,7 +175,8 @@ def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: floa
     for site, chosen in enumerate(mask):
         if not chosen.any():
             raise SkillkitError(
-                f"The top {fraction:.2%} of a site of {len(chosen)} neurons is no neuron. Use a larger fraction."
+                f"The top {fraction:.2%} of a site of {len(chosen)} neurons is no neuron. "
+                "Use a larger fraction."
             )
         means = {name: values[site][chosen].double().mean().item() for name, values in compared.items()}
         rows.append({"site": site, "neurons": int(chosen.sum()), **means})
@@ -209,9 +211,9 @@ def bias_by_split(on: Mapping[str, NeuronScores], report: str = "test") -> pd.Da
 class SeedAgreement:
     """Two prompts' rankings of the same neurons, from texts of different splits.
 
-    On the same texts, chance would favour the same neurons twice, and two prompts that know nothing would seem to
-    agree. So one prompt is scored on the validation texts and the other on the test texts; what can be expected at best
-    is the agreement of one prompt with itself, measured likewise.
+    On the same texts, chance would favour the same neurons twice, and two prompts that know nothing would
+    seem to agree. So one prompt is scored on the validation texts and the other on the test texts; what can
+    be expected at best is the agreement of one prompt with itself, measured likewise.
 
     Attributes:
         across: rank correlation of the two prompts, the mean of both ways round, [sites].

@@ -14,11 +14,10 @@ from torch import Tensor
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import EncodedTask
+from skillkit.models.inputs import EncodedTask, encode_task
 from skillkit.models.passes import Pass
-from skillkit.models.prompts import SoftPrompt
+from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.neurons.scores import (
-    Baseline,
     NeuronScores,
     merge_subtasks,
     predictivity,
@@ -26,13 +25,15 @@ from skillkit.neurons.scores import (
     skill_neurons,
 )
 from skillkit.neurons.significance import Null, ThresholdBits, permutation_null
+from skillkit.neurons.thresholds import Baseline
 
 
 def combine_subtasks(scores: Mapping[str, NeuronScores]) -> NeuronScores:
     """The scores of one prompt for all subtasks of a task, as one. A two-class task's come back unchanged.
 
-    For more subtasks `baseline` and `accuracy` are [subtasks, sites, positions, width] in the order of `scores`;
-    `predictivity`, `deviation` and `mean` [sites, width] are means over the subtasks; examples add up.
+    For more subtasks `baseline` and `accuracy` are [subtasks, sites, positions, width] in the order of
+    `scores`; `predictivity`, `deviation` and `mean` [sites, width] are means over the subtasks; examples add
+    up.
 
     Raises:
         SkillkitError: there are no scores, or they are of several prompts.
@@ -69,7 +70,7 @@ def subtask_baselines(scores: NeuronScores) -> list[Baseline]:
 
 
 def strongest_subtask(scores: NeuronScores) -> tuple[Tensor, Baseline]:
-    """Accuracy [sites, positions, width] and thresholds of the subtask that has the most predictive neuron."""
+    """Accuracy [sites, positions, width] and thresholds of the subtask with the most predictive neuron."""
     accuracies = scores.accuracy[None] if scores.accuracy.ndim == 3 else scores.accuracy
     strongest = int(torch.stack([each.max() for each in subtask_predictivities(scores)]).argmax())
     return accuracies[strongest], subtask_baselines(scores)[strongest]
@@ -95,7 +96,7 @@ class SubtaskScores:
         bits: which activations were above their thresholds.
     """
 
-    data: TaskData | EncodedTask
+    data: EncodedTask
     by_seed: dict[int, NeuronScores]
     null: Null
     bits: ThresholdBits
@@ -117,8 +118,8 @@ def score_prompts(
 ) -> dict[str, SubtaskScores]:
     """Score a task's neurons for the prompts of several seeds.
 
-    The permutation null is for the mean over the prompts, which is what a page reports. It takes one pass over the model
-    per prompt and split.
+    The permutation null is for the mean over the prompts, which is what a page reports. It takes one pass
+    over the model per prompt and split.
 
     Args:
         backbone: the model.
@@ -136,8 +137,9 @@ def score_prompts(
     """
     if not prompts:
         raise SkillkitError("No prompt was given. Run notebook 01_prompt_tuning with at least one seed.")
+    layout = layout_of(next(iter(prompts.values())))
     scored = {}
-    for name, subtask in binary_subtasks(task_data).items():
+    for name, subtask in binary_subtasks(encode_task(backbone, task_data, layout)).items():
         bits = ThresholdBits(backbone)
         by_seed = {
             seed: score_neurons(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import Encoded, encode
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.neurons.scores import NeuronScores, matched_neurons, random_neurons, within_sites
 from skillkit.neurons.subtasks import task_skill_neurons

@@ -12,7 +12,7 @@ from project import ROOT, make_project, notebook
 from skillkit.book import browser
 from skillkit.book import build as book
 from skillkit.book.browser import check_book, find_chromium
-from skillkit.charts import figures as charts
+from skillkit.charts.theme import stored_output
 from skillkit.errors import SkillkitError
 from skillkit.results import measurements, write_table
 from skillkit.study.studies import load_study
@@ -27,7 +27,7 @@ def chart_output():
     return {
         "output_type": "display_data",
         "metadata": {},
-        "data": charts._render(points.encode(x="x", y="y").to_dict()),
+        "data": stored_output(points.encode(x="x", y="y").to_dict()),
     }
 
 

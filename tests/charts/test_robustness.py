@@ -1,55 +1,22 @@
-"""The figures about patching and calibration: what they draw and say, and that they become pictures."""
+"""The figures about attacked text: what they draw and say."""
 
-import pandas as pd
-import pytest
-
-from skillkit.charts.figures import png
-from skillkit.charts.robustness import reliability_diagram, share_curves
+from figure_tables import draw, slopes
 
 
-def curves():
-    rows = [
-        {
-            "fraction": f,
-            "neurons": name,
-            "direction": d,
-            "value": f * s,
-            "low": f * s - 0.1,
-            "high": f * s + 0.1,
-            "n": 50,
-        }
-        for f in (0.05, 0.2)
-        for name, s in (("skill", 3.0), ("random", 1.0))
-        for d in ("restore", "damage")
-    ]
-    return pd.DataFrame(rows)
+def test_a_chance_that_nobody_knows_is_neither_drawn_nor_named():
+    known = draw("clean_vs_adversarial").to_dict()
+    unknown = draw("clean_vs_adversarial", slopes().assign(chance=float("nan"))).to_dict()
+    assert "dashed: chance" in known["title"]["subtitle"]
+    assert "chance" not in unknown["title"]["subtitle"]
+    assert len(unknown["spec"]["layer"]) == len(known["spec"]["layer"]) - 1
 
 
-def bins():
-    return pd.DataFrame(
-        {"text": ["clean", "adversarial"], "confidence": [0.8, 0.9], "value": [0.8, 0.5], "low": [0.7, 0.4], "high": [0.9, 0.6],
-         "n": [40, 60]}
-    )  # fmt: skip
+def test_the_reliability_diagram_says_how_overconfident_answers_are():
+    said = draw("reliability_diagram").to_dict()["description"]
+    assert "clean: confidence minus accuracy +0.00; adversarial: confidence minus accuracy +0.40" in said
 
 
-@pytest.mark.parametrize("chart", [share_curves(curves()), reliability_diagram(bins())])
-def test_charts_become_pictures(chart):
-    assert png(chart, scale=0.3).startswith(b"\x89PNG")
-
-
-def test_curves_say_where_they_end():
-    spec = share_curves(curves()).to_dict()
-    assert "restore skill 0.60" in spec["description"] and "damage random 0.20" in spec["description"]
-
-
-def test_the_diagram_says_how_overconfident_answers_are():
-    assert (
-        "adversarial: confidence minus accuracy +0.40" in reliability_diagram(bins()).to_dict()["description"]
-    )
-
-
-def test_missing_columns_are_named():
-    with pytest.raises(ValueError, match="direction"):
-        share_curves(curves().drop(columns="direction"))
-    with pytest.raises(ValueError, match="confidence"):
-        reliability_diagram(bins().drop(columns="confidence"))
+def test_consistency_has_a_panel_for_each_measure():
+    spec = draw("consistency_scatter").to_dict()
+    assert [panel["encoding"]["x"]["field"] for panel in spec["hconcat"]] == ["shared", "cosine"]
+    assert "a: robustness 0.20, shared 0.35, cosine 2.00" in spec["description"]

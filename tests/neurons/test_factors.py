@@ -107,7 +107,7 @@ def test_site_predictivity_for_the_label_is_the_neurons_own(family: str) -> None
 
 
 def test_site_predictivity_is_balanced() -> None:
-    """For a rare factor, against the shares right among yes and among no, counted one neuron and position at a time."""
+    """For a rare factor, against shares right among yes and no, counted one neuron and position at a time."""
     backbone, data = tiny_backbone("t5"), toy_data(40, 33)
     prompt = SoftPrompt.initial(backbone, 3, 0)
     rare = (np.arange(33) % 5 == 0).astype(float)
@@ -146,7 +146,7 @@ def test_a_neuron_that_follows_the_word_agrees_less_with_the_verdict() -> None:
 
 
 def test_intervals_of_balanced_agreement_have_the_width_of_repeated_samples() -> None:
-    """Class shares are counted anew in each resample, as in each sample: a constant neuron is at one half in all of them."""
+    """Class shares are counted anew in each resample: a constant neuron is at one half in all of them."""
     rng = np.random.default_rng(2)
 
     def sample() -> Measurement:

@@ -7,9 +7,10 @@ from tiny import TASK, tiny_backbone, toy_data
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import encode
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_token_ids
 from skillkit.neurons.perturbation import (
     SELECTIONS,
@@ -187,7 +188,7 @@ def test_selections_have_the_same_number_in_every_site(setting) -> None:
 
 
 def test_a_planted_neuron_is_found_and_breaking_it_breaks_the_answers() -> None:
-    """One decoder neuron alone moves the answer from one label word to the other; the labels are what the model then says."""
+    """One decoder neuron alone moves the answer to the other label word; labels are the model's answers."""
     backbone, data = tiny_backbone("t5"), toy_data(120, 80)
     prompt = SoftPrompt.initial(backbone, 3, 0)
     last = len(backbone.sites) - 1

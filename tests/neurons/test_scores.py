@@ -12,9 +12,9 @@ from tiny import FAMILIES, TASK, tiny_backbone, toy_data, toy_dataset
 from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_logits
-from skillkit.neurons import scores as neurons
 from skillkit.neurons.scores import (
     NeuronScores,
     best_positions,
@@ -29,6 +29,7 @@ from skillkit.neurons.scores import (
     score_task,
     skill_neurons,
 )
+from skillkit.neurons.thresholds import mirrored
 from skillkit.tuning.prompt import accuracy
 
 
@@ -234,11 +235,10 @@ def test_masks_hold_the_asked_number_of_the_right_neurons(width, fraction, seed)
 
 
 def test_ties_go_to_the_lower_index():
-    for n in range(
-        2, 700, 7
-    ):  # as far from one half as its mirror, for every count: else rounding would break ties
+    # Shares are as far from one half as their mirrors, for every count: else rounding would break ties.
+    for n in range(2, 700, 7):
         right = torch.arange(n + 1, dtype=torch.float64)
-        share, mirror = neurons._mirrored(right / n), neurons._mirrored((n - right) / n)
+        share, mirror = mirrored(right / n), mirrored((n - right) / n)
         assert torch.equal(predictivity(share[None, None]), predictivity(mirror[None, None]))
         torch.testing.assert_close(share.double(), right / n, atol=1e-7, rtol=0)
     assert skill_neurons(torch.full((1, 10), 0.5), 0.3).nonzero()[:, 1].tolist() == [0, 1, 2]

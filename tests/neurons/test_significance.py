@@ -1,4 +1,4 @@
-"""The permutation null: against a slow reference, planted neurons, and its calibration on labels that say nothing."""
+"""The permutation null: against a slow reference, planted neurons, and calibrated on empty labels."""
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_p_values_are_uniform_on_labels_that_say_nothing():
 
 
 def test_false_discoveries_keep_their_level():
-    """With real and useless neurons mixed, the mean share of useless ones among the discoveries stays at the level or below."""
+    """Of real and useless neurons mixed, useless ones stay at the level or below among the discoveries."""
     shares, found = [], []
     for draw in range(30):
         rng = np.random.default_rng(100 + draw)

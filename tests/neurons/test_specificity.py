@@ -82,7 +82,7 @@ def test_overlap_of_independent_tasks_is_what_chance_gives():
 
 
 def test_neurons_that_never_fire_are_none_that_chance_could_choose():
-    """Two thirds of each site are silent: independent selections among the others share three times what the width suggests."""
+    """Two thirds of a site are silent: independent selections share three times what the width suggests."""
     rng = np.random.default_rng(1)
     firing = (torch.arange(120) < 40).expand(2, -1)
 
@@ -157,3 +157,13 @@ def test_the_difference_between_types_is_measured_in_pairs():
     measured = found.beyond_chance()
     assert (measured.n, measured.unit) == (2, "pairs")
     assert measured.high - measured.low == pytest.approx(found.chance_high - found.chance_low)
+
+
+def test_a_difference_that_ties_with_the_largest_of_permuted_types_is_undecided():
+    """With two tasks of each of two types, a third of all orders are the observed one."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = rng.random((4, 4)) / 3
+        square = pd.DataFrame(values + values.T + 0.4 * np.kron(np.eye(2), np.ones((2, 2))))
+        [found] = type_differences({"all": square}, ["x", "x", "y", "y"]).values()
+        assert found.beyond_chance().low == 0

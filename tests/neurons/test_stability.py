@@ -1,4 +1,4 @@
-"""Agreement between rankings: against scipy, the hypergeometric distribution by simulation, and planted agreement."""
+"""Agreement between rankings: against scipy, simulated selections, and planted agreement."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pooled text positions and exciting words, against loops over single unpadded examples, and planted detectors."""
+"""Pooled text positions and exciting words, against loops over single examples, and planted detectors."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.models.inputs import encode
 from skillkit.models.prompts import SoftPrompt, answer_hidden
-from skillkit.neurons.text import exciting_words, text_accuracy
+from skillkit.neurons.scores import score_neurons
+from skillkit.neurons.text import AT_PROMPT, exciting_words, over_text, predictive_where, text_accuracy
 
 FAMILIES = ("roberta", "bert", "t5", "t5-gated", "gpt2", "llama")
 
@@ -113,3 +114,32 @@ def test_what_has_no_text_is_refused():
         text_accuracy(t5, None, data, pool="sum")
     with pytest.raises(SkillkitError, match="No token occurs 1000 times"):
         exciting_words(t5, None, data.test, TASK, [(0, 0)], at_least=1000)
+
+
+def test_where_neurons_are_predictive_is_told_on_test_by_what_was_chosen_on_validation():
+    backbone, data = tiny_backbone("t5"), toy_data(40, 30)
+    prompt = SoftPrompt.initial(backbone, 2, 0)
+    scores = score_neurons(backbone, prompt, data)
+    table = predictive_where(backbone, prompt, data, scores, fraction=0.1)
+    assert set(table["unit"]) == {"texts"} and set(table["n"]) == {30}
+    assert table.groupby("where").size().to_dict() == {
+        AT_PROMPT: 4,
+        over_text("mean"): 2,
+        over_text("max"): 2,
+    }
+    chosen, there = (
+        text_accuracy(backbone, prompt, data, pool="max", split=split)[1].numpy()
+        for split in ("validation", "test")
+    )
+    best = np.argsort(-np.maximum(chosen, 1 - chosen), kind="stable")[:2]
+    expected = np.mean([there[n] if chosen[n] >= 0.5 else 1 - there[n] for n in best])
+    found = table[(table["where"] == over_text("max")) & (table["layer"] == 1)]["value"]
+    assert found.tolist() == pytest.approx([expected])
+    tested = score_neurons(backbone, prompt, data, split="test")
+    last, values = scores.predictivity[3].numpy(), []
+    for n in np.argsort(-last, kind="stable")[:2]:
+        share = scores.accuracy[3, 0, n].item()
+        right = tested.accuracy[3, 0, n].item()
+        values.append(right if share >= 0.5 else 1 - right)
+    rows = table[(table["where"] == AT_PROMPT) & (table["stack"] == "decoder") & (table["layer"] == 1)]
+    assert rows["value"].tolist() == pytest.approx([np.mean(values)])

@@ -6,8 +6,8 @@ from attacks import toy_pairs
 from tiny import tiny_backbone, toy_data
 
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene
 from skillkit.models.evaluation import evaluate
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import score_neurons
 from skillkit.neurons.subtasks import task_skill_neurons

@@ -38,7 +38,7 @@ def test_the_bundled_tasks_count_only_where_they_are_used(tmp_path):
     assert "data/loading" in found and not any(name.startswith("classroom") for name in found)
 
 
-@pytest.mark.parametrize("module", ["charts.figures", "cli", "study.engine", "book.build"])
+@pytest.mark.parametrize("module", ["charts.theme", "cli", "study.engine", "book.build"])
 def test_what_changes_no_number_reruns_nothing(tmp_path, module):
     assert used(tmp_path, f"import skillkit.{module}") == set()
 

@@ -46,7 +46,7 @@ PRELOADED = (
     "transformers.models.roberta.modeling_roberta",
     "transformers.models.t5.modeling_t5",
     "transformers.models.auto.modeling_auto",
-    "skillkit.charts.figures",
+    "skillkit.charts.curves",
     "skillkit.data.loading",
     "skillkit.stats.claims",
     "skillkit.neurons.scores",
