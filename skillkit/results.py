@@ -108,6 +108,38 @@ def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame)
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]].reset_index(drop=True)
 
 
+def check_measurements(frame: pd.DataFrame) -> None:
+    """Refuse rows that do not say what they measured.
+
+    Each row must hold a whole `Measurement`, or neither an n nor an interval.
+
+    Raises:
+        SkillkitError: an n without unit, one end of an interval alone, an interval without its name, or a
+            name without its interval. The message lists the metrics concerned.
+    """
+    count, unit, low, high, interval = (
+        frame[name].notna() if name in frame else pd.Series(False, index=frame.index)
+        for name in ("n", "unit", "low", "high", "interval")
+    )
+    named = interval & (frame["interval"] != "").fillna(False) if "interval" in frame else interval
+    faults = {
+        "an n without unit (texts, pairs, neurons…)": count & ~unit,
+        "one end of an interval": low != high,
+        "an interval without its name": low & high & ~named,
+        "the name of an interval, but not its ends": named & ~(low | high),
+    }
+    found = [
+        f"{fault}: {', '.join(sorted(frame.loc[rows, 'metric'].astype(str).unique()))}"
+        for fault, rows in faults.items()
+        if rows.any()
+    ]
+    if found:
+        raise SkillkitError(
+            f"The table has rows with {'; '.join(found)}. Make rows with the functions of "
+            "skillkit.stats.measurement, whose row() says all of it."
+        )
+
+
 def write_table(frame: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
     """Write `frame` to the parquet file `path`, and how it came about to `<stem>.provenance.json`."""
     path = Path(path)

@@ -13,8 +13,14 @@ from skillkit.robustness.pairs import pair_up
 def examples_of(clean, adversarial, groups=None, **more):
     """A table such as `answer_pairs` gives, from 0/1 outcomes."""
     n = len(clean)
-    frame = {"example": range(n), "group": range(n) if groups is None else groups, "label": [i % 2 for i in range(n)],
-             "data_construction": "word", "method": "typo", "paired": True}  # fmt: skip
+    frame = {
+        "example": range(n),
+        "group": range(n) if groups is None else groups,
+        "label": [i % 2 for i in range(n)],
+        "data_construction": "word",
+        "method": "typo",
+        "paired": True,
+    }
     table = pd.DataFrame(frame).assign(**more)
     for name, correct in (("clean", clean), ("adversarial", adversarial)):
         table[f"{name}_correct"] = np.asarray(correct, dtype=float)

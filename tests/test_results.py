@@ -6,8 +6,19 @@ import sys
 import pandas as pd
 import pytest
 
+from skillkit.errors import SkillkitError
 from skillkit.files import atomic_write
-from skillkit.results import COLUMNS, Place, measurements, read_table, read_tables, slug, write_table
+from skillkit.results import (
+    COLUMNS,
+    Place,
+    check_measurements,
+    measurements,
+    read_table,
+    read_tables,
+    slug,
+    write_table,
+)
+from skillkit.stats.measurement import proportion, without_interval
 
 
 def test_every_path_of_a_cell_lies_in_its_folder(tmp_path):
@@ -43,6 +54,30 @@ def test_measurements_puts_the_common_columns_first_with_fixed_types():
     assert frame["task"].tolist() == ["t", "u"] and frame["study"].tolist() == ["s", "s"]
     assert frame["seed"].dtype == "Int64" and frame["seed"].isna().tolist() == [False, True]
     assert frame["value"].tolist() == [0.5, 1.0] and frame["low"].isna().all()
+
+
+def test_a_table_of_whole_measurements_passes_the_check():
+    rows = [
+        proportion(3, 4, "pairs").row("accuracy", seed=0),
+        without_interval(7, 12, "neurons").row("shared"),
+        {"metric": "setting", "value": 0.1},
+    ]
+    check_measurements(measurements(Place("s"), rows))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"n": 10}, "an n without unit.*: accuracy"),
+        ({"n": 10, "unit": "texts", "low": 0.4}, "one end of an interval: accuracy"),
+        ({"n": 10, "unit": "texts", "low": 0.4, "high": 0.6}, "without its name: accuracy"),
+        ({"n": 10, "unit": "texts", "interval": "Wilson"}, "not its ends: accuracy"),
+    ],
+)
+def test_a_row_that_does_not_say_what_it_measured_is_named(row, message):
+    rows = [proportion(3, 4, "pairs").row("drop"), {"metric": "accuracy", "value": 0.5, **row}]
+    with pytest.raises(SkillkitError, match=message):
+        check_measurements(measurements(Place("s"), rows))
 
 
 def test_measurements_does_not_touch_the_frame_it_is_given():
@@ -116,6 +151,9 @@ def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
 
 
 def test_a_process_counts_its_own_seconds():
-    code = "import time; time.sleep(0.3); from skillkit.provenance import provenance; print(provenance()['seconds'])"
+    code = (
+        "import time; time.sleep(0.3); from skillkit.provenance import provenance; "
+        "print(provenance()['seconds'])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) >= 0.3

@@ -16,7 +16,7 @@ def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: int = 0
     """How much an attack costs, one row per measurement, for all examples or for each value of a column.
 
     Args:
-        examples: from `answer_pairs`; tables of several prompts may be put below each other, and are averaged.
+        examples: from `answer_pairs`; tables of several prompts may be put below each other.
         by: None, `data_construction` or `method`.
         seed: fixes the resamples.
 

@@ -55,7 +55,9 @@ def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: int) -> list
 
 
 def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per model, task and seed: robustness, overlap, overlap_kept, and n (pairs answered rightly on clean text).
+    """One row per model, task and seed: robustness, overlap, overlap_kept, and n.
+
+    n counts the pairs that were answered rightly on clean text.
 
     Left out are the prompts that are not better than chance on the clean originals, by the higher reading of
     chance: where nothing is answered, or always the same, nothing can be robust.
@@ -85,7 +87,7 @@ def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def consistency_correlations(points: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Spearman's rank correlation of robustness with each measure of consistency, over all points and by model.
+    """Spearman's rank correlation of robustness with each measure of consistency, in all and by model.
 
     Returns:
         The columns of a measurement (n: prompts), metric ("consistency_correlation"), measure, model ("all

@@ -42,7 +42,7 @@ def compare_top_neurons(
 
 
 def mean_predictivity(scores: Sequence[AttackedScores], name: str) -> Tensor:
-    """Predictivity on one set of texts ("selection", "originals"…), averaged over prompts, [sites, width]."""
+    """Predictivity on some texts ("selection", "originals"…), averaged over prompts, [sites, width]."""
     return torch.stack([getattr(each, name).predictivity for each in scores]).mean(0)
 
 
@@ -64,7 +64,7 @@ def released_overlap(
     instead of that of the neurons: what it compares are the least predictive neurons, listed under the wrong
     layer. The columns are those of `stability.top_overlap`.
     """
-    # Ranked by -predictivity, the "top" neurons are the lowest; flipping the sites lists them under wrong layers.
+    # By -predictivity the "top" neurons are the lowest; flipping the sites lists them under wrong layers.
     frame = top_overlap(-first.flip(0), -second.flip(0), fractions, sites)
     return frame.assign(ranking="ascending (released code)")
 

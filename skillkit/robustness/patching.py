@@ -334,5 +334,6 @@ def _check(backbone: Backbone, source: Encoded, target: Encoded, masks: Sequence
     for mask in masks:
         if mask.dtype != torch.bool or list(mask.shape) != shape:
             raise SkillkitError(
-                f"The neurons of {backbone.name!r} are a bool mask [sites, width] = {shape}; got {mask.dtype} {list(mask.shape)}."
+                f"The neurons of {backbone.name!r} are a bool mask [sites, width] = {shape}; "
+                f"got {mask.dtype} {list(mask.shape)}."
             )

@@ -96,7 +96,8 @@ def suppression_table(rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         seed: fixes the resamples.
 
     Returns:
-        The columns of a measurement (over originals), metric ("suppressed_accuracy"), neurons, fraction, text.
+        The columns of a measurement (over originals), metric ("suppressed_accuracy"), neurons, fraction and
+        text.
     """
     found = []
     for (neurons, fraction, text), part in rows.groupby(["neurons", "fraction", "text"], sort=False):

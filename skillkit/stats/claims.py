@@ -18,8 +18,8 @@ def verdict(low: float, high: float, border: float = 0.0) -> str:
     """Whether a quantity claimed to lie above `border` does, given its interval.
 
     Returns:
-        `HELD` if the whole interval lies above, `FAILED` if it lies below, `UNDECIDED` if it covers or touches
-        the border, or is not known (NaN).
+        `HELD` if the whole interval lies above, `FAILED` if it lies below, `UNDECIDED` if it covers or
+        touches the border, or is not known (NaN).
     """
     if low > border:
         return HELD
@@ -31,7 +31,7 @@ def verdict(low: float, high: float, border: float = 0.0) -> str:
 def claim(
     text: str, measured: Measurement | Mapping[str, Any], border: float = 0.0, source: str = ""
 ) -> dict[str, Any]:
-    """A row about one claim: its text, the number it rests on (with interval and n), and the verdict."""
+    """A row about one claim: its text, the measurement it rests on, and the verdict."""
     row = vars(measured) if isinstance(measured, Measurement) else measured
     return {
         "claim": text,
@@ -68,7 +68,7 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
 
 
 def spans(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
-    """Two columns as one of words, `0.050 to 0.150`, for what is no interval of the value (such as chance)."""
+    """Two columns as one of words, `0.050 to 0.150`, for what is no interval of the value but of chance."""
     return pd.Series(
         [f"{a:.3f} to {b:.3f}" for a, b in zip(rows[low], rows[high], strict=True)], rows.index, dtype=object
     )
@@ -85,7 +85,7 @@ def numbers_table(rows: pd.DataFrame, columns: Mapping[str, str]) -> str:
     lines.append("|" + "---|" * (len(columns) + 3))
     for row in rows.to_dict("records"):
         own = ["" if pd.isna(row[name]) else str(row[name]) for name in columns]
-        interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else ""
-        count = f"{int(row['n']):,}" if pd.notna(row["n"]) else ""
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row.get("low")) else ""
+        count = f"{int(row['n']):,}" if pd.notna(row.get("n")) else ""
         lines.append("| " + " | ".join([*own, f"{row['value']:.3f}", interval, count]) + " |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A whole study side by side, from the tables of its pages: the main quantities, and how often each claim held.
+"""A whole study side by side, from the tables of its pages: the main quantities, and how often claims held.
 
 No torch here: nothing is computed from a model.
 """
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from skillkit.stats.claims import FAILED, HELD, UNDECIDED
+from skillkit.stats.measurement import FIELDS
 
 PAGES = ("01_prompt_tuning", "02_skill_neurons", "03_perturbation", "04_adversarial")
 
@@ -24,8 +25,14 @@ QUANTITIES: tuple[tuple[str, str, Mapping[str, object], float | None], ...] = (
 def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: Sequence[str]) -> pd.DataFrame:
     """One row per quantity, task and model, as `charts.comparison_grid` reads it.
 
-    Columns: quantity, task, model, value, low, high, n, reference. Rows are in the order of `QUANTITIES`,
-    `tasks`, `models`.
+    Args:
+        tables: of the pages in `PAGES`, by page.
+        models: of the study.
+        tasks: of the study.
+
+    Returns:
+        The columns of a measurement, quantity, task, model and reference, in the order of `QUANTITIES`,
+        `tasks` and `models`.
     """
     parts = []
     for quantity, page, wanted, reference in QUANTITIES:
@@ -35,7 +42,7 @@ def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: S
         if page == PAGES[2] and len(rows):
             rows = rows[rows["fraction"].isna()]  # the mean over the curve, not single shares
         parts.append(rows.assign(quantity=quantity, reference=reference))
-    columns = ["quantity", "task", "model", "value", "low", "high", "n", "reference"]
+    columns = ["quantity", "task", "model", *FIELDS, "reference"]
     frame = pd.concat([part for part in parts if len(part)], ignore_index=True)[columns]
     ranks = {"quantity": [q[0] for q in QUANTITIES], "task": list(tasks), "model": list(models)}
     return frame.sort_values(
@@ -44,10 +51,13 @@ def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: S
 
 
 def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The best neuron's accuracy beside that of the prompted model, for the cells that have both.
+    """The best neuron's accuracy beside that of the prompted model, wherever both are known.
 
-    Columns: model, task, neuron, prompt (shares of test examples). Only tasks with two classes: for others the neuron answers a
-    two-class question (`subtask` is not the task), which is easier than the model's.
+    Only tasks with two classes count: for others the neuron answers a two-class question (`subtask` is not
+    the task), which is easier than the model's.
+
+    Returns:
+        Columns model, task, neuron and prompt (shares of test examples).
     """
     columns = ["model", "task", "value"]
     neurons = tables.get(PAGES[1], pd.DataFrame(columns=[*columns, "metric", "subtask"]))
@@ -62,7 +72,11 @@ def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """In how many cells each claim held: columns page, claim, source, model, held, undecided, did not hold, cells."""
+    """In how many tasks each claim held, by model.
+
+    Returns:
+        Columns page, claim, source, model, one for each verdict, and cells (how many tasks in all).
+    """
     parts = [rows[rows["metric"] == "claim"].assign(page=page) for page, rows in tables.items()]
     claims = pd.concat([part for part in parts if len(part)], ignore_index=True)
     keys = ["page", "claim", "source", "model"]
@@ -91,15 +105,14 @@ def sum_up(counts: pd.DataFrame) -> list[str]:
         else:
             word = "was mixed"
         sentences.append(
-            f"**{row['model']}**: *{row['claim']}* {word} ({held} held, {row[UNDECIDED]} undecided, {failed} did not, of {cells})."
+            f"**{row['model']}**: *{row['claim']}* {word} "
+            f"({held} held, {row[UNDECIDED]} undecided, {failed} did not, of {cells})."
         )
     return sentences
 
 
 def adversarial_slopes(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.DataFrame:
-    """Clean and adversarial accuracy of every cell with an adversarial twin, as
-    `charts.clean_vs_adversarial` reads it.
-    """
+    """Clean and adversarial accuracy on every task with a twin, for `charts.clean_vs_adversarial`."""
     rows = tables.get(PAGES[3])
     if rows is None:
         return pd.DataFrame()
@@ -111,10 +124,11 @@ def adversarial_slopes(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str])
 
 
 def audit_effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What two errors in the released code of Ackermann & Ohmer amount to over the cells of a study (items A2 and A4 of the audit).
+    """What two errors in the released code of Ackermann & Ohmer amount to over a study (audit A2 and A4).
 
-    Columns: item, quantity, model, right, released (means over cells), larger (cells in which the released way gives more), cells.
-    Empty without pages on adversarial text.
+    Returns:
+        Columns item, quantity, model, right and released (means over tasks), larger (on how many tasks the
+        released way gives more), and cells (how many tasks). Empty without pages on adversarial text.
     """
     rows = tables.get(PAGES[3], pd.DataFrame(columns=["metric"]))
     parts = []

@@ -15,7 +15,7 @@ from skillkit.errors import SkillkitError
 
 
 def sign_flip_test(differences: ArrayLike, originals: ArrayLike) -> float:
-    """Two-sided p of a mean difference as far from 0, if each original's differences could as well be reversed.
+    """Two-sided p of a mean difference as far from 0, if each original's could as well be reversed.
 
     With one row per original this is the exact McNemar test.
 

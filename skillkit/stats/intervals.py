@@ -2,9 +2,10 @@
 
 A share of independent outcomes gets `wilson`, anything computed from independent examples `bootstrap`. Where
 several outcomes stem from one original (attacks on one text, prompts answering one text), originals are the
-unit: `cluster_bootstrap`, and for outcomes and their differences `outcome_interval` and `difference_interval`,
-which also know what to say where resampling sees no spread. A mean of a handful of runs gets `student`; `sem`
-is a standard error, not a 95 % interval. All return `(low, high)` in the units of the values.
+unit: `cluster_bootstrap`, and for outcomes and their differences `outcome_interval` and
+`difference_interval`, which also know what to say where resampling sees no spread. A mean of a handful of
+runs gets `student`; `sem` is a standard error, not a 95 % interval. All return `(low, high)` in the units of
+the values.
 """
 
 from __future__ import annotations
@@ -141,9 +142,8 @@ def outcome_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 0) 
     Where the mean is the same for every original, resampling sees no spread. The interval is then Wilson's,
     for that share of as many outcomes as there are originals.
     """
-    means = _means(values, originals)
-    certain = set(np.unique(np.asarray(values, dtype=float))) in ({0.0}, {1.0})
-    if certain or (len(means) > 1 and _same(means)):
+    if no_spread(values, originals):
+        means = _means(values, originals)
         return wilson(round(float(means[0]) * len(means)), len(means))
     return cluster_bootstrap(values, originals, seed=seed)
 
@@ -154,18 +154,24 @@ def difference_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 
     Where the difference is the same for every original, resampling sees no spread. The interval then reaches
     to both sides as far as Wilson's bound for no exception among that many originals.
     """
-    means = _means(values, originals)
-    if not np.any(means) or (len(means) > 1 and _same(means)):
+    if no_spread(values, originals):
+        means = _means(values, originals)
         value, reach = float(means[0]), wilson(0, len(means))[1]
-        return max(-1.0, value - reach), min(1.0, value + reach)
+        most = max(1.0, abs(value))  # a difference of differences can be more than 1
+        return max(-most, value - reach), min(most, value + reach)
     return cluster_bootstrap(values, originals, seed=seed)
+
+
+def no_spread(values: ArrayLike, originals: ArrayLike) -> bool:
+    """Whether resampling originals would see no spread: the mean is the same for every original.
+
+    Of a single original that is said only where all its values are 0, 1 or -1.
+    """
+    means, found = _means(values, originals), np.unique(np.asarray(values, dtype=float))
+    return bool(np.ptp(means) < 1e-12) and (len(means) > 1 or found.tolist() in ([0.0], [1.0], [-1.0]))
 
 
 def _means(values: ArrayLike, originals: ArrayLike) -> NDArray[np.float64]:
     """Mean of the values of each original, [originals]."""
     _, index = np.unique(np.asarray(originals), return_inverse=True)
     return np.bincount(index, weights=np.asarray(values, dtype=float)) / np.bincount(index)
-
-
-def _same(means: NDArray[np.float64]) -> bool:
-    return bool(np.ptp(means) < 1e-12)

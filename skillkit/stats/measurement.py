@@ -29,6 +29,7 @@ from skillkit.stats.intervals import (
     bootstrap,
     cluster_bootstrap,
     difference_interval,
+    no_spread,
     outcome_interval,
     student,
     wilson,
@@ -207,7 +208,7 @@ def mean_over_originals(
     """
     sample = np.asarray(outcomes, dtype=float)
     interval = outcome_interval(sample, originals, seed=seed)
-    return _measured(float(sample.mean()), n or len(sample), unit, interval, "bootstrap over originals")
+    return _measured(float(sample.mean()), n or len(sample), unit, interval, _way(sample, originals))
 
 
 def difference_over_originals(
@@ -219,7 +220,7 @@ def difference_over_originals(
     """
     sample = np.asarray(differences, dtype=float)
     interval = difference_interval(sample, originals, seed=seed)
-    return _measured(float(sample.mean()), n or len(sample), unit, interval, "bootstrap over originals")
+    return _measured(float(sample.mean()), n or len(sample), unit, interval, _way(sample, originals))
 
 
 def ratio_over_originals(
@@ -246,6 +247,11 @@ def ratio_over_originals(
     value = float(top.sum() / bottom.sum()) if bottom.sum() else NAN
     interval = cluster_bootstrap(top, originals, bottom, seed=seed) if bottom.sum() else UNKNOWN
     return _measured(value, n or len(top), unit, interval, "bootstrap over originals")
+
+
+def _way(values: ArrayLike, originals: ArrayLike) -> str:
+    """How the interval over originals is made."""
+    return "Wilson over originals" if no_spread(values, originals) else "bootstrap over originals"
 
 
 def _measured(value: float, n: int, unit: str, interval: tuple[float, float], name: str) -> Measurement:

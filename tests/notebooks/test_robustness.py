@@ -1,4 +1,4 @@
-"""The pages on patching and on tuning for robustness run on tiny random models, for two and for three classes."""
+"""The pages on attacks, patching and robust tuning run on tiny random models, with two and three classes."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from running import run_here, save_tiny_model, write_untuned_cells
 
-from skillkit.results import Place, read_table
+from skillkit.results import Place, check_measurements, read_table
 
 
 def prepared(workplace: Path, family: str, task: str) -> Place:
@@ -31,8 +31,9 @@ def test_the_pages_run_and_write_what_they_should(tmp_path, family, task, seeds)
         "extra_steps": 2,
         "batch_size": 8,
     }
-    for name in ("13_patching", "14_robust_tuning"):
+    for name in ("04_adversarial", "13_patching", "14_robust_tuning"):
         run_here(name, tmp_path / "results", **given)
+        check_measurements(read_table(place.table(name)))
     patching, tuning = read_table(place.table("13_patching")), read_table(place.table("14_robust_tuning"))
     assert (patching.loc[patching["metric"] == "exactness", "value"] < 1e-4).all()
     shares = patching[patching["metric"] == "patched_share"]

@@ -153,8 +153,17 @@ def two_paths():
     """
     tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=12, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
-                         intermediate_size=20, max_position_embeddings=80, tie_word_embeddings=False, pad_token_id=1)  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=12,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=20,
+        max_position_embeddings=80,
+        tie_word_embeddings=False,
+        pad_token_id=1,
+    )
     model = LlamaForCausalLM(config)
     scale = 100 / 12**0.5  # what normalisation divides by
     up, write = torch.rand(20) + 0.5, torch.zeros(20)
@@ -242,8 +251,15 @@ def test_a_planted_share_lies_in_the_interval_when_pairs_differ():
 
 
 def test_table_counts_turned_answers():
-    rows = pd.DataFrame({"pair": [0, 1, 2, 3], "group": [0, 1, 2, 3], "clean": [2.0, 2.0, 2.0, -1.0],
-                         "adversarial": [-2.0, -2.0, 1.0, -1.0], "patched": [1.0, -1.0, 1.5, 1.0]})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "pair": [0, 1, 2, 3],
+            "group": [0, 1, 2, 3],
+            "clean": [2.0, 2.0, 2.0, -1.0],
+            "adversarial": [-2.0, -2.0, 1.0, -1.0],
+            "patched": [1.0, -1.0, 1.5, 1.0],
+        }
+    )
     restore = patching_table(rows.assign(direction="restore"), ["direction"]).set_index("metric")
     assert restore.loc["changed", "value"] == 0.5 and restore.loc["changed", "n"] == 2
     assert restore.loc["accuracy", "value"] == 0.75

@@ -139,7 +139,8 @@ def test_resampling_originals_brackets_the_value(rows):
 def test_originals_that_all_fare_alike_still_leave_doubt():
     """Two attacks on each original, one right and one wrong: resampling originals sees no spread at all."""
     values, originals = [1, 0] * 10, np.repeat(np.arange(10), 2)
-    assert mean_over_originals(values, originals).low < 0.3
+    alike = mean_over_originals(values, originals)
+    assert alike.low < 0.3 and alike.interval == "Wilson over originals"
     assert (
         difference_over_originals(values, originals).low
         < 0.3
