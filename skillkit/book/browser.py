@@ -23,13 +23,16 @@ from urllib.parse import urlsplit
 from skillkit.errors import SkillkitError
 
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *(
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-dev-shm-usage",
-        "--window-size=1300,2000",
-    ),
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--window-size=1300,2000",
 )
 PATIENCE = 20.0  # seconds that a page may take to draw its figures
 
@@ -56,9 +59,13 @@ def find_chromium() -> tuple[str, str] | None:
 
 
 def check_book(folder: Path) -> list[str]:
-    """Open all pages under `folder` one after the other; one line for each fault.
+    """Open all pages under `folder` one after the other.
 
-    Raises SkillkitError when there is no book there, or no Chromium.
+    Returns:
+        One line for each fault, which begins with its page.
+
+    Raises:
+        SkillkitError: There is no book in the folder, or no Chromium on this machine.
     """
     pages = sorted(path.relative_to(folder) for path in folder.rglob("*.html") if "_static" not in path.parts)
     if not pages:

@@ -13,32 +13,27 @@ import psutil
 from skillkit.book.browser import find_chromium
 from skillkit.data.tasks import TASKS
 
-ENOUGH_DISK = 2 * 2**30  # bytes: the default study and its book, with room to spare
+GIGABYTE = 2**30
+ENOUGH_DISK = 2 * GIGABYTE  # bytes: the default study and its book, with room to spare
+NO_CHROMIUM = "no Chromium with driver: only check-book needs it"
 
 
 def check_machine() -> int:
     """Print what is there and what is not; 1 when something is wrong that a study would stumble over."""
     wrong = wrong_versions()
     free = shutil.disk_usage(".").free
-    print(
-        f"Python    {sys.version.split()[0]}, package versions {'differ: ' + '; '.join(wrong) if wrong else 'as pinned'}"
-    )
-    print(
-        f"Machine   {len(os.sched_getaffinity(0))} cores, {psutil.virtual_memory().total / 2**30:.0f} GB memory, {_accelerator()}"
-    )
-    print(
-        f"Disk      {free / 2**30:.0f} GB free{'' if free > ENOUGH_DISK else ': too little, 2 GB are wanted'}"
-    )
+    versions = f"differ: {'; '.join(wrong)}" if wrong else "as pinned"
+    memory = f"{psutil.virtual_memory().total / GIGABYTE:.0f} GB memory"
+    room = "" if free > ENOUGH_DISK else ": too little, 2 GB are wanted"
+    browser = "Chromium and its driver" if find_chromium() else NO_CHROMIUM
+    print(f"Python    {sys.version.split()[0]}, package versions {versions}")
+    print(f"Machine   {_cores()} cores, {memory}, {_accelerator()}")
+    print(f"Disk      {free / GIGABYTE:.0f} GB free{room}")
     print(f"Data      {_folder('SKILLKIT_DATA', 'real tasks: studies minilm and paper')}")
     print(f"Reference {_folder('SKILLKIT_REFERENCE', 'the released prompts: notebook 11')}")
-    print(
-        f"Browser   {'Chromium and its driver' if find_chromium() else 'no Chromium with driver: only check-book needs it'}"
-    )
-    return (
-        1
-        if wrong or free < ENOUGH_DISK or _is_broken("SKILLKIT_DATA") or _is_broken("SKILLKIT_REFERENCE")
-        else 0
-    )
+    print(f"Browser   {browser}")
+    broken = _is_broken("SKILLKIT_DATA") or _is_broken("SKILLKIT_REFERENCE")
+    return 1 if wrong or free < ENOUGH_DISK or broken else 0
 
 
 def wrong_versions() -> list[str]:
@@ -57,6 +52,13 @@ def wrong_versions() -> list[str]:
         if installed == "nothing" or not wanted.specifier.contains(installed, prereleases=True):
             found.append(f"{wanted}, installed: {installed}")
     return found
+
+
+def _cores() -> int:
+    """The cores that this process may use; macOS knows only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _accelerator() -> str:

@@ -12,6 +12,7 @@ from project import ROOT, make_project, notebook
 from skillkit.book import browser
 from skillkit.book import build as book
 from skillkit.book.browser import check_book, find_chromium
+from skillkit.book.overview import status
 from skillkit.charts.theme import stored_output
 from skillkit.errors import SkillkitError
 from skillkit.results import measurements, write_table
@@ -65,6 +66,7 @@ def project(tmp_path_factory):
     parts = [
         {"caption": "Concepts", "chapters": [{"file": "concepts/math"}]},
         {"caption": "Results", "chapters": []},
+        {"caption": "Reference", "chapters": []},
         {"caption": "About", "chapters": [{"file": "status"}]},
     ]
     (folder / "book" / "_toc.yml").write_text(
@@ -113,6 +115,12 @@ def test_the_status_page_says_what_ran_and_what_failed(built):
     assert "Not made: 2 pages" in words and "Packages: skillkit" in words
 
 
+def test_the_reference_has_a_page_for_each_package_with_links_into_it(built):
+    assert "load_backbone" in plain((built / "reference" / "models.html").read_text())
+    interface = (built / "reference" / "index.html").read_text()
+    assert 'href="models.html#skillkit.models.backbones.load_backbone"' in interface
+
+
 def test_the_book_remembers_what_it_shows(built, project):
     assert book.shown() == ["tiny"]
 
@@ -138,7 +146,8 @@ def test_every_page_opens_in_a_browser_with_all_figures_and_formulas(built):
 def test_the_browser_check_finds_what_is_broken(tmp_path, monkeypatch):
     (tmp_path / "broken.html").write_text(
         '<link rel="icon" href="data:,"><div role="figure" aria-label="a lost figure"></div>'
-        '<script src="http://elsewhere.invalid/vega.js"></script><img src="gone.png"><script>throw Error("ouch")</script>'
+        '<script src="http://elsewhere.invalid/vega.js"></script><img src="gone.png">'
+        '<script>throw Error("ouch")</script>'
         '<div role="figure"><svg width="50" height="50"></svg></div><span class="math">\\(x\\)</span>'
     )
     monkeypatch.setattr(browser, "PATIENCE", 1.0)
@@ -180,7 +189,7 @@ def test_files_that_were_cut_off_are_named(monkeypatch, tmp_path):
         whole = path.read_text()
         path.write_text(whole[:100])
         with pytest.raises(SkillkitError, match=rf"{path} is cut off .*Delete it and run its page again"):
-            book._status([study], {"tiny": [page]})
+            status([study], {"tiny": [page]})
         path.write_text(whole)
     remembered = book.OUTPUT / "studies.json"
     remembered.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ its target is every label word alike. In half of the lines a tenth of the text's
 (masked words, or removed spans). No target stands at a prefix position.
 
 A soft prompt takes the prefix's place later: prompt tuning has to find, without words, the question to ask.
-The texts are the grammars' (`tasks_corpus.py`) and shorter ones made of a word or two (`corpus_glossary.py`), in the order
+The texts are the grammars' (`classroom/documents.py`) and shorter ones made of a word or two (`glossary.py`), in the order
 of a curriculum (`lesson`). Both models read the same lines. The batch of a given step depends on the seed and the step
 alone, so training resumes without stored generator state.
 

@@ -42,9 +42,10 @@ no line twice on purpose. No text or pair that could be in the test split of a b
   has 1 to 18 words, 1 to about half of them question words (two synonyms for each of {questions} questions), the others idle words.
   The questions are the label questions of the bundled tasks and some of the factors behind the labels. {unasked:.0%} of
   the lines, {unasked_later:.0%} from step {later:,}, ask nothing; their target is every label word alike.
-- At least {glossary:.0%} of the texts are glossary entries (`corpus_glossary.py`): a few words, or two phrases, with the same
-  questions. A curriculum (`lesson` in `corpus.py`) begins with these, and brings in one question after the other and longer and longer
-  texts. In its stages (below) most lines are about one question or a few.
+- At least {glossary:.0%} of the texts are glossary entries (`pretraining/glossary.py`): a few words, or two phrases,
+  with the same questions. A curriculum (`lesson` in `pretraining/corpus.py`) begins with these, and brings in
+  one question after the other and longer and longer texts. In its stages (below) most lines are about one
+  question or a few.
 - In half of the lines {hidden:.0%} of the text's words are hidden too, {restore}, and to be restored.
 - {typo:.0%} of the texts have a typo, so that single letters mean something.
 

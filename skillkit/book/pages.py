@@ -1,0 +1,137 @@
+"""The executed pages of a study: which were made, where the book keeps them, and how it shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from skillkit.errors import SkillkitError
+from skillkit.results import Place, slug
+from skillkit.study.engine import rerun_command, spoken
+from skillkit.study.studies import OWN, Page, Study
+from skillkit.study.table import NOTEBOOKS
+
+
+def made_pages(study: Study) -> list[Page]:
+    """The pages that have a table and an executed notebook without an error, in reading order.
+
+    For the study of one's own pages these are all that lie in its folder, not only those of the last request.
+    """
+    pages = study.pages if study.name != OWN else _own_pages(study)
+    return [page for page in pages if page.table.is_file() and _is_complete(page)]
+
+
+def _is_complete(page: Page) -> bool:
+    return not page.error.exists() and page.executed.is_file() and page.executed.stat().st_size > 0
+
+
+def _own_pages(study: Study) -> list[Page]:
+    """Pages found by their notebooks, with model and task as their parameters say."""
+    found = []
+    for path in sorted(Path(study.results, study.name).glob("**/notebooks/*.ipynb")):
+        row = NOTEBOOKS.get(path.stem)
+        if row is None or path.stat().st_size == 0:
+            continue
+        given = read_json(path)["metadata"].get("papermill", {}).get("parameters", {})
+        if given:
+            model = given.get("model") if row.scope != "study" else None
+            task = given.get("task") if row.scope == "cell" else None
+            found.append(Page(row, Place(study.name, model, task, study.results)))
+    return found
+
+
+def models_of(pages: Sequence[Page]) -> list[str]:
+    """The models that have pages, in reading order."""
+    return list(dict.fromkeys(page.place.model for page in pages if page.place.model))
+
+
+def tasks_of(pages: Sequence[Page], model: str) -> list[str]:
+    """The tasks that have pages of this model, in reading order."""
+    own = [page for page in pages if page.place.model == model]
+    return list(dict.fromkeys(page.place.task for page in own if page.place.task))
+
+
+def page_file(page: Page) -> Path:
+    """Where a page lies among the book's sources."""
+    places = [slug(place) for place in (page.place.model, page.place.task) if place]
+    return Path("pages", page.place.study, *places, f"{page.notebook.name}.ipynb")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A notebook or provenance file.
+
+    Raises:
+        SkillkitError: The file is cut off.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise SkillkitError(
+            f"{path} is cut off or broken ({error}). Delete it and run its page again."
+        ) from error
+    if not isinstance(content, dict):
+        raise SkillkitError(f"{path} is not what a page writes. Delete it and run its page again.")
+    return content
+
+
+def shown_page(page: Page, study: Study) -> str:
+    """The executed notebook with a title of its own and a box that says how to run it again.
+
+    What the machine left in the metadata is dropped, so that the text depends on the results alone.
+    """
+    notebook = nbformat.from_dict(read_json(page.executed))
+    for number, cell in enumerate(notebook.cells):
+        cell.id = cell.get("id") or f"cell-{number}"
+        cell.metadata = {name: value for name, value in cell.metadata.items() if name == "tags"}
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = _text(cell).replace("# Parameters\n", "# the parameters of this page\n")
+    _set_title(notebook, page)
+    box = _rerun_box(page, study, notebook.metadata)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(box, id="rerun"))
+    kept = ("kernelspec", "language_info")
+    notebook.metadata = {name: notebook.metadata[name] for name in kept if name in notebook.metadata}
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _text(cell: nbformat.NotebookNode) -> str:
+    """A cell's source, which files hold as one string or as a list of lines."""
+    return "".join(cell.source)
+
+
+def _set_title(notebook: nbformat.NotebookNode, page: Page) -> None:
+    """Add model and task to the notebook's title, or give it one."""
+    titles = [
+        cell for cell in notebook.cells if cell.cell_type == "markdown" and _text(cell).startswith("# ")
+    ]
+    if not titles:
+        titles = [nbformat.v4.new_markdown_cell(f"# {page.notebook.title}", id="title")]
+        notebook.cells.insert(0, titles[0])
+    where = " · ".join(filter(None, (page.place.model, page.place.task)))
+    if where:
+        titles[0].source = re.sub(r"\A# (.+)", rf"# \1: {where}", _text(titles[0]))
+
+
+def _rerun_box(page: Page, study: Study, facts: dict[str, Any]) -> str:
+    seconds = facts.get("skillkit", {}).get("seconds") or facts.get("papermill", {}).get("duration")
+    steps = study.budget.get("steps")
+    sentences = [f"It took {spoken(seconds)}."] if seconds else []
+    if steps:
+        sentences.append(
+            f"Add `-p steps={2 * steps}` or any other parameter of the page for a version of your own."
+        )
+    return "\n".join(
+        [
+            ":::{admonition} Run this page again",
+            ":class: tip",
+            "```bash",
+            rerun_command(page),
+            "```",
+            " ".join(sentences),
+            ":::",
+        ]
+    )
