@@ -17,7 +17,7 @@ from skillkit.neurons.held_out import majority_share
 from skillkit.neurons.perturbation import Perturbation, PerturbationCurves, perturb
 from skillkit.neurons.scores import NeuronScores, score_neurons, skill_neurons
 from skillkit.neurons.stability import rank_correlation
-from skillkit.stats.measurement import Measurement, mean_of_runs, proportion, without_interval
+from skillkit.stats.measurement import Measurement, mean_of_runs, without_interval
 from skillkit.tuning.budget import TuningBudget
 from skillkit.tuning.methods import TunedBackbone
 from skillkit.tuning.prompt import tune_prompt
@@ -152,11 +152,6 @@ def perturb_methods(
     }
 
 
-def accuracy_of(answered: Evaluation) -> Measurement:
-    """The share of texts answered right."""
-    return proportion(float(answered.correct.sum()), len(answered.labels))
-
-
 def idle(answered: Mapping[str, Evaluation]) -> list[str]:
     """Which models do not answer better than always the most frequent class: they have nothing to lose."""
-    return [name for name, each in answered.items() if accuracy_of(each).low <= majority_share(each.labels)]
+    return [name for name, each in answered.items() if each.measurement.low <= majority_share(each.labels)]

@@ -9,7 +9,6 @@ from skillkit.models.evaluation import Evaluation, evaluate
 from skillkit.models.inputs import encode_task
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.origin import (
-    accuracy_of,
     gap_over_sites,
     idle,
     perturb_methods,
@@ -83,4 +82,3 @@ def test_methods_are_perturbed_without_a_prompt_and_the_idle_ones_named(setting)
     labels = np.arange(100) % 2
     good, bad = Evaluation(labels, labels), Evaluation(np.zeros(100, dtype=int), labels)
     assert idle({"good": good, "bad": bad}) == ["bad"]
-    assert accuracy_of(bad).value == 0.5 and accuracy_of(bad).unit == "texts"
