@@ -1,4 +1,4 @@
-"""Every notebook runs, on tiny random models and the bundled tasks, and is stored the way the book needs it."""
+"""Every notebook runs, on tiny random models and bundled tasks, and is stored the way the book needs it."""
 
 import ast
 import json
@@ -31,8 +31,6 @@ TO_SHORTEN = (
     "09_projection",
     "10_comparison",
     "11_released_prompts",
-    "13_patching",
-    "14_robust_tuning",
 )
 MINE = ("01_prompt_tuning", "02_skill_neurons", "03_perturbation", "04_adversarial", "12_factors")
 
