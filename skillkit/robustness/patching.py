@@ -4,14 +4,14 @@ follows.
 Ackermann & Ohmer (2024) find that robustness and the consistency of skill neurons go together. That leaves
 open whether the neurons *cause* anything. Here each adversarial text meets its clean original:
 
-- ``restore``: the run on the adversarial text, with the chosen neurons' activations from the clean text. How
+- `restore`: the run on the adversarial text, with the chosen neurons' activations from the clean text. How
   much of the lost margin comes back is the indirect effect of the attack, the part that passes through these
   neurons.
-- ``damage``: the run on the clean text, with the activations from the adversarial text.
+- `damage`: the run on the clean text, with the activations from the adversarial text.
 
 The margin is the label's logit minus the highest other one. The *mediation share* is the summed change of the
 margin divided by the summed drop of the margin from clean to adversarial text. Activations are written at the
-answer slot and the prompt rows (``prompt``), or also at every text token that both texts share (``shared``).
+answer slot and the prompt rows (`prompt`), or also at every text token that both texts share (`shared`).
 A share is a statement about these positions and sites only, and the shares of two sets of neurons need not
 add up: neurons of different layers act through one another.
 """
@@ -28,9 +28,10 @@ from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.models.activations import present_positions, rewrite, watch
+from skillkit.models.activations import present_positions, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
+from skillkit.models.interventions import intervene
 from skillkit.models.passes import Batch, Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
 from skillkit.robustness.answers import label_margin
@@ -43,7 +44,7 @@ WHERE = ("prompt", "shared")
 
 @dataclass(frozen=True)
 class Patch:
-    """A set of neurons to patch, ``mask`` [sites, width], and the words it has in tables."""
+    """A set of neurons to patch, `mask` [sites, width], and the words it has in tables."""
 
     mask: Tensor
     words: Mapping[str, Any]
@@ -61,44 +62,41 @@ def patched_logits(
     where: str = "prompt",
     batch_size: int = 32,
 ) -> Tensor:
-    """Label logits of the ``target`` texts with some neurons' activations from the ``source`` texts, [masks,
-    pairs, labels].
+    """Label logits of the target texts with some neurons' activations from the source texts.
 
     Args:
-        source, target: as many texts each; the first is paired with the first, and so on.
+        backbone: the model.
+        prompt: the prompt, or None for the bare model.
+        source: texts that the activations are taken from.
+        target: as many texts that they are written into; the first goes with the first, and so on.
+        task: that the texts belong to.
         masks: bool [sites, width] each; an empty one gives the target's own logits, bit by bit.
-        where: ``prompt`` or ``shared``.
+        where: `prompt` or `shared`.
+        batch_size: pairs in one pass.
+
+    Returns:
+        Logits [masks, pairs, labels].
 
     Raises:
         SkillkitError: unequal numbers of texts, masks of another shape, or an unknown place.
     """
-    _check(backbone, source, target, masks, where)
+    if where not in WHERE:
+        raise unknown("place", where, WHERE)
+    if len(source) != len(target):
+        raise SkillkitError(f"Patching pairs texts one to one; got {len(source)} and {len(target)} of them.")
     matrix = None if prompt is None else prompt.matrix.to(backbone.device)
     token_ids = label_token_ids(backbone, task, scheme_of(prompt)).to(backbone.device)
     found = torch.empty(len(masks), len(source), len(token_ids))
     for rows in _chunks(source, target, batch_size):
         given, taken = source.batch(rows, backbone.device), target.batch(rows, backbone.device)
-        kept: dict[int, Tensor] = {}
-        passes: dict[int, Pass] = {}
-
-        def keep(
-            site: int, activation: Tensor, current: Pass, kept: Any = kept, passes: Any = passes
-        ) -> None:
-            kept[site], passes[site] = activation, current
-
-        with watch(backbone, keep):
+        texts = [(source.ids[i], target.ids[i]) for i in rows] if where == "shared" else None
+        transplant = Transplant(backbone, texts)
+        with watch(backbone, transplant.keep):
             answer_hidden(backbone, matrix, given)
-        writer = _Writer(
-            backbone,
-            kept,
-            passes,
-            [(source.ids[i], target.ids[i]) for i in rows] if where == "shared" else None,
-        )
         for number, mask in enumerate(masks):
-            with rewrite(backbone, writer.with_mask(mask)):
-                found[number, rows] = backbone.answer_logits(
-                    answer_hidden(backbone, matrix, taken), token_ids
-                ).cpu()
+            with intervene(backbone, mask, transplant):
+                hidden = answer_hidden(backbone, matrix, taken)
+            found[number, rows] = backbone.answer_logits(hidden, token_ids).cpu()
     return found
 
 
@@ -117,7 +115,7 @@ def patch_pairs(
     Returns:
         One row per pair, patch, direction and place: pair, group, direction, where, the patch's words, and
             the margins clean, adversarial
-        and patched. Feed it to ``patching_table`` or ``share_gap``; rows of several prompts may be put below
+        and patched. Feed it to `patching_table` or `share_gap`; rows of several prompts may be put below
         each other.
     """
     pairs.need()
@@ -236,44 +234,39 @@ def shared_tokens(first: Sequence[int], second: Sequence[int]) -> list[tuple[int
     return [(block.a + i, block.b + i) for block in blocks for i in range(block.size)]
 
 
-class _Writer:
-    """Writes the kept activations of the source run into the target run.
+class Transplant:
+    """An intervention that writes what the neurons did in one run, the source, into another, the target."""
 
-    ``texts`` holds each pair's token ids, source and target; None: only the answer slot and the prompt rows
-    are written.
-    """
+    def __init__(self, backbone: Backbone, texts: list[tuple[list[int], list[int]]] | None = None) -> None:
+        """Prepare for one batch of pairs.
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        kept: dict[int, Tensor],
-        passes: dict[int, Pass],
-        texts: list[tuple[list[int], list[int]]] | None,
-    ) -> None:
-        self.backbone, self.kept, self.passes = backbone, kept, passes
+        Args:
+            backbone: the model.
+            texts: each pair's token ids, source and target, where shared text tokens are written as well;
+                None: only the answer slot and the prompt rows are.
+        """
+        self.backbone = backbone
+        self.kept: dict[int, Tensor] = {}
+        self.passes: dict[int, Pass] = {}
         self.tokens = None if texts is None else [shared_tokens(*pair) for pair in texts]
         self.lengths = None if texts is None else [(len(a), len(b)) for a, b in texts]
         self.places: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
 
-    def with_mask(self, mask: Tensor) -> Any:
-        """The rewriter for some neurons."""
-        columns = [torch.nonzero(row).flatten().to(self.backbone.device) for row in mask]
+    def keep(self, site: int, activation: Tensor, current: Pass) -> None:
+        """Watch the source run."""
+        self.kept[site], self.passes[site] = activation, current
 
-        def write(site: int, activation: Tensor, current: Pass) -> Tensor | None:
-            if len(columns[site]) == 0:
-                return None
-            example, source, target = self._places_of(site, current)
-            changed = activation.clone()
-            given = self.kept[site][example, source]
-            changed[example[:, None], target[:, None], columns[site]] = given[:, columns[site]]
-            return changed
-
-        return write
+    def __call__(self, activation: Tensor, chosen: Tensor, site: int, current: Pass) -> Tensor:
+        """The target's activations with those of the chosen neurons, bool [width], from the source."""
+        columns = torch.nonzero(chosen).flatten()
+        example, source, target = self._places_of(site, current)
+        changed = activation.clone()
+        given = self.kept[site][example, source]
+        changed[example[:, None], target[:, None], columns] = given[:, columns]
+        return changed
 
     def _places_of(self, site: int, current: Pass) -> tuple[Tensor, Tensor, Tensor]:
-        """Example, source position and target position of everything that is written at a site, [places]
-        each.
-        """
+        """Example, source position and target position of all that is written at a site, [places] each."""
         stack = self.backbone.sites[site].stack
         if stack not in self.places:
             before, after = (
@@ -314,26 +307,10 @@ def _chunks(source: Encoded, target: Encoded, batch_size: int) -> Iterator[list[
 
 
 def _effects(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The drop of the margin, and the part of it that patching undoes (restore) or brings about (damage),
-    [rows] each.
-    """
+    """The drop of the margin, and the part that patching undoes (restore) or brings about (damage), [rows]."""
     total = (part["clean"] - part["adversarial"]).to_numpy()
     restored, damaged = (
         (part["patched"] - part["adversarial"]).to_numpy(),
         (part["clean"] - part["patched"]).to_numpy(),
     )
     return total, np.where(part["direction"] == "restore", restored, damaged)
-
-
-def _check(backbone: Backbone, source: Encoded, target: Encoded, masks: Sequence[Tensor], where: str) -> None:
-    if where not in WHERE:
-        raise unknown("place", where, WHERE)
-    if len(source) != len(target):
-        raise SkillkitError(f"Patching pairs texts one to one; got {len(source)} and {len(target)} of them.")
-    shape = [len(backbone.sites), backbone.width]
-    for mask in masks:
-        if mask.dtype != torch.bool or list(mask.shape) != shape:
-            raise SkillkitError(
-                f"The neurons of {backbone.name!r} are a bool mask [sites, width] = {shape}; "
-                f"got {mask.dtype} {list(mask.shape)}."
-            )
