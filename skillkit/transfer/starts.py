@@ -53,7 +53,7 @@ class Starts:
         return pd.concat(parts, ignore_index=True)
 
     def compared(self) -> pd.DataFrame:
-        """One row per target, start and seed: the steps it took, the ratios, and the test accuracy at the end."""
+        """One row per target, start and seed: its steps, the ratios, and the test accuracy at the end."""
         steps = ["steps_to_fresh_best", "comparable_speed_up", "steps_to_convergence", "convergence_speed_up"]
         key = ["target", "start", "seed"]
         joined = self.speed_ups().merge(self.results, on=key)

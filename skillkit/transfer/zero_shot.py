@@ -180,7 +180,7 @@ class ZeroShot:
 def zero_shot(
     backbone: Backbone,
     prompts: Prompts,
-    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
+    tasks: Mapping[str, TaskData | EncodedTask],
     *,
     split: str = "test",
     batch_size: int = 32,
@@ -197,7 +197,7 @@ def zero_shot(
         name: encode(backbone, data.split(split), data.task, layout_of(first)) for name, data in tasks.items()
     }
     seeds = sorted({seed for by_seed in prompts.values() for seed in by_seed})
-    untuned = {seed: _untuned(backbone, first, seed) for seed in seeds}
+    untuned = {seed: untuned_prompt(backbone, first, seed) for seed in seeds}
     evaluations: dict[tuple[str, str, int | None], Evaluation] = {}
     for source, by_seed in {**prompts, RANDOM: untuned}.items():
         for seed, prompt in by_seed.items():
@@ -208,6 +208,13 @@ def zero_shot(
     for target, data in tasks.items():
         evaluations[MAJORITY, target, None] = evaluate_majority(data.train, encoded[target])
     return ZeroShot(tuple(tasks), evaluations)
+
+
+def untuned_prompt(backbone: Backbone, like: SoftPrompt, seed: int) -> SoftPrompt:
+    """A prompt as tuning starts from (but of no run's seed), written and answered like another one."""
+    matrix = SoftPrompt.initial(backbone, like.length, _RANDOM_SEED + seed).matrix
+    kept: dict[str, Any] = {k: v for k, v in like.meta.items() if k in ("layout", "label_words")}
+    return SoftPrompt(matrix, kept)
 
 
 def transfer_pairs(summary: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
@@ -255,10 +262,3 @@ def _first(prompts: Prompts) -> SoftPrompt:
     if len(kinds) > 1:
         raise SkillkitError(f"The prompts differ in (length, layout): {sorted(kinds)}. Tune them alike.")
     return given[0]
-
-
-def _untuned(backbone: Backbone, like: SoftPrompt, seed: int) -> SoftPrompt:
-    """A prompt as tuning starts from, written and answered like the tuned ones."""
-    matrix = SoftPrompt.initial(backbone, like.length, _RANDOM_SEED + seed).matrix
-    kept: dict[str, Any] = {k: v for k, v in like.meta.items() if k in ("layout", "label_words")}
-    return SoftPrompt(matrix, kept)
