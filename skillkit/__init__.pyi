@@ -1,13 +1,11 @@
 from .data.loading import TaskData as TaskData
 from .data.loading import binary_subtasks as binary_subtasks
-from .data.loading import drop_shared_sentences as drop_shared_sentences
 from .data.loading import load_task as load_task
 from .data.tasks import TASKS as TASKS
 from .data.tasks import Task as Task
 from .data.tasks import all_tasks as all_tasks
 from .data.tasks import get_task as get_task
 from .errors import SkillkitError as SkillkitError
-from .models.activations import intervene as intervene
 from .models.activations import record as record
 from .models.activations import watch as watch
 from .models.backbones import Backbone as Backbone
@@ -18,6 +16,7 @@ from .models.inputs import Encoded as Encoded
 from .models.inputs import EncodedTask as EncodedTask
 from .models.inputs import encode as encode
 from .models.inputs import encode_task as encode_task
+from .models.interventions import intervene as intervene
 from .models.prompts import SoftPrompt as SoftPrompt
 from .models.prompts import label_logits as label_logits
 from .neurons.pruning import prune_ffn as prune_ffn

@@ -4,7 +4,7 @@ Per-example correctness is kept as an array, because two conditions on the same 
 example by example: their difference is known far better than two separate intervals say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +18,8 @@ from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode, labels_of
 from skillkit.models.prompts import SoftPrompt, label_logits, layout_of
-from skillkit.stats.intervals import bootstrap, sem, student, wilson
+from skillkit.stats.intervals import bootstrap, student, wilson
+from skillkit.stats.measurement import Measurement, mean_of, proportion
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,14 @@ class Evaluation:
         """Share of examples answered correctly."""
         return float(self.correct.mean())
 
+    @property
+    def measurement(self) -> Measurement:
+        """The accuracy with its Wilson interval, over the texts."""
+        return proportion(self.correct.sum(), len(self.labels))
+
     def row(self, **more: Any) -> dict[str, Any]:
-        """A row of a result table: the accuracy with n and its Wilson interval, and whatever `more` says."""
-        count = len(self.labels)
-        low, high = wilson(self.correct.sum(), count)
-        return {"metric": "accuracy", "value": self.accuracy, "n": count, "low": low, "high": high, **more}
+        """A row of a result table: the accuracy, and whatever `more` says."""
+        return self.measurement.row("accuracy", **more)
 
 
 def evaluate(
@@ -86,35 +90,42 @@ def confusion_table(evaluations: Sequence[Evaluation], labels: Sequence[str]) ->
     return pd.DataFrame(rows, columns=["label", "answer", "count"])
 
 
-def over_seeds(rows: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
-    """One row for several prompts: the mean, with low and high one standard error away (NaN for one
-    prompt).
-    """
-    if not rows:
-        raise SkillkitError("There is no row to average. Give one row per seed.")
-    values = [float(row["value"]) for row in rows]
-    low, high = sem(values)
-    first = {name: rows[0][name] for name in rows[0] if name not in ("seed", "value", "low", "high")}
-    return {**first, "value": float(np.mean(values)), "low": low, "high": high, **more}
-
-
 def mean_correct(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
-    """Share of prompts that answered each example correctly, [examples]. All must be over the same
-    examples.
+    """Share of prompts that answered each example correctly, [examples].
+
+    Raises:
+        SkillkitError: no evaluation, or evaluations of different examples.
     """
     if not evaluations:
         raise SkillkitError("There is no evaluation to average. Give one per seed.")
-    if any(len(each.labels) != len(evaluations[0].labels) for each in evaluations):
+    if any(not np.array_equal(each.labels, evaluations[0].labels) for each in evaluations):
         raise SkillkitError(
             "The evaluations are over different examples. Evaluate all prompts on the same split."
         )
     return np.mean([each.correct for each in evaluations], axis=0)
 
 
+def over_prompts(evaluations: Sequence[Evaluation], metric: str, **more: Any) -> dict[str, Any]:
+    """A row for several prompts that answered the same texts: their mean accuracy.
+
+    `low` to `high` is a bootstrap interval over texts, of the share of prompts that answer each correctly.
+    How much the prompts differ has columns of its own: `prompts`, their number, and `se`, the standard error
+    of the mean over them (NaN for a single one).
+
+    Raises:
+        SkillkitError: as `mean_correct`.
+    """
+    measured = mean_of(mean_correct(evaluations))
+    accuracies, count = [each.accuracy for each in evaluations], len(evaluations)
+    error = float(np.std(accuracies, ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+    return measured.row(metric, se=error, prompts=count, **more)
+
+
 def examples_row(correct: NDArray[np.float64], **more: Any) -> dict[str, Any]:
     """A row from per-example values [examples]: their mean, with a bootstrap interval over examples.
 
-    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that share of as many.
+    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that
+    share of as many.
     """
     count = len(correct)
     constant = count > 1 and bool(np.all(correct == correct[0])) and 0 <= correct[0] <= 1
@@ -138,8 +149,8 @@ def runs_row(values: NDArray[np.float64]) -> dict[str, Any]:
 def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more: Any) -> dict[str, Any]:
     """A row for `one` minus `other`, shares right [examples] of the same examples: paired bootstrap interval.
 
-    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no exception among so many,
-    to both sides.
+    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no
+    exception among so many, to both sides.
     """
     if one.shape != other.shape:
         raise SkillkitError(

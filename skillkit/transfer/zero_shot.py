@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from skillkit.data.loading import TaskData
-from skillkit.data.loading import _bare as bare
-from skillkit.data.loading import _texts as texts
+from skillkit.data.loading import bare_text as bare
+from skillkit.data.loading import texts_of as texts
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import (

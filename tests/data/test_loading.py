@@ -1,4 +1,4 @@
-"""Splits from folders, the Hub's absence, subtasks, shared sentences, and one clear error for each kind of bad data."""
+"""Splits from folders, the Hub's absence, subtasks, and one clear error for each kind of bad data."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import toy_dataset
 
 import skillkit.data.loading as data_module
-from skillkit.data.loading import TaskData, binary_subtasks, drop_shared_sentences, load_task
+from skillkit.data.loading import TaskData, binary_subtasks, load_task
 from skillkit.data.tasks import SCHEMES, TASKS, Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
 
@@ -184,7 +184,7 @@ class TestBadData:
 
 
 def test_hub_tasks_are_asked_for_by_their_row(monkeypatch):
-    """The Hub call for every task: repository, config, split and revision, with a stand-in for the network."""
+    """The Hub call for every task: repository, config, split, revision, with a stand-in for the network."""
     monkeypatch.delenv("SKILLKIT_DATA", raising=False)
     asked = []
 
@@ -248,23 +248,6 @@ def test_bundled_tasks_and_their_twins_load():
     assert set(twin.splits) == {"test"}
     assert (clean.task.twin, twin.task.clean) == ("adv_film_sentiment", "film_sentiment")
     assert {"original_sentence", "data_construction", "method"} <= set(twin.test.column_names)
-
-
-def test_shared_sentences_leave_train_and_validation_but_not_test():
-    task = get_task("sst2")
-    mine = {
-        "train": ["A fine film .", "dull", "so so"],
-        "validation": ["a fine  film", "odd"],
-        "test": ["dull"],
-    }
-    theirs = {"test": ["a FINE film!"]}
-    make = lambda texts: data_module.Dataset.from_dict({"sentence": texts, "label": [0] * len(texts)})  # noqa: E731
-    one = TaskData(task, {s: make(t) for s, t in mine.items()}, "the test")
-    other = TaskData(task, {s: make(t) for s, t in theirs.items()}, "the test")
-    cleaned = drop_shared_sentences(one, [other])
-    assert cleaned.train["sentence"][:] == ["dull", "so so"]
-    assert cleaned.validation["sentence"][:] == ["odd"]
-    assert cleaned.test["sentence"][:] == ["dull"]
 
 
 class TestTable:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import tiny_backbone, toy_data, toy_dataset
+from tiny import TASK, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.errors import SkillkitError
 from skillkit.models.evaluation import (
@@ -14,9 +14,10 @@ from skillkit.models.evaluation import (
     evaluate_majority,
     examples_row,
     mean_correct,
-    over_seeds,
+    over_prompts,
     sample_examples,
 )
+from skillkit.models.inputs import encode, encode_task
 from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.stats.intervals import wilson
 
@@ -32,7 +33,8 @@ def test_evaluate_answers_with_the_highest_label_word() -> None:
     right = sum(a == b for a, b in zip(expected, labels, strict=True))
     row = seen.row(prompt="tuned")
     assert (row["value"], row["n"], row["prompt"]) == (right / len(labels), len(labels), "tuned")
-    assert (row["low"], row["high"]) == wilson(right, len(labels))
+    assert (row["low"], row["high"], row["unit"]) == (*wilson(right, len(labels)), "texts")
+    assert vars(seen.measurement).items() <= row.items() and row["metric"] == "accuracy"
 
 
 def test_majority_takes_the_training_split_s_class() -> None:
@@ -60,22 +62,41 @@ def test_confusion_counts_every_example_of_every_prompt_once() -> None:
     }
 
 
-def test_means_over_seeds() -> None:
-    rows = [
-        {"metric": "accuracy", "seed": s, "value": v, "low": 0, "high": 1, "n": 9}
-        for s, v in ((0, 0.8), (1, 0.9))
+def test_means_over_prompts() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 200)
+    evaluations = [
+        Evaluation(np.where(rng.random(200) < share, labels, 1 - labels), labels) for share in (0.8, 0.9, 0.6)
     ]
-    mean = over_seeds(rows, prompt="tuned")
-    assert mean["value"] == pytest.approx(0.85) and mean["n"] == 9 and "seed" not in mean
-    assert (mean["low"], mean["high"]) == (
-        pytest.approx(0.8),
-        pytest.approx(0.9),
-    )  # standard error of two: half their distance
+    row = over_prompts(evaluations, "accuracy_mean", prompt="tuned")
+    shares = [sum(a == b for a, b in zip(e.answers, labels, strict=True)) / 200 for e in evaluations]
+    assert row["value"] == pytest.approx(sum(shares) / 3) and (row["n"], row["unit"]) == (200, "texts")
+    assert (row["prompts"], row["metric"], row["prompt"]) == (3, "accuracy_mean", "tuned")
+    mean = sum(shares) / 3
+    assert row["se"] == pytest.approx((sum((s - mean) ** 2 for s in shares) / 2 / 3) ** 0.5)
+    drawn = [rng.integers(0, 200, 200) for _ in range(3000)]
+    resampled = [np.mean([e.correct[rows].mean() for e in evaluations]) for rows in drawn]
+    assert (row["low"], row["high"]) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.01)
+    assert np.isnan(over_prompts(evaluations[:1], "accuracy_mean")["se"])
+
+
+def test_means_are_over_the_same_examples() -> None:
     one = Evaluation(np.array([0, 1]), np.array([0, 0]))
     other = Evaluation(np.array([0, 0]), np.array([0, 0]))
     assert mean_correct([one, other]).tolist() == [1.0, 0.5]
-    with pytest.raises(SkillkitError, match="different examples"):
-        mean_correct([one, Evaluation(np.zeros(3, int), np.zeros(3, int))])
+    for labels in ([0, 0, 0], [0, 1]):
+        with pytest.raises(SkillkitError, match="different examples"):
+            mean_correct([one, Evaluation(np.array(labels), np.array(labels))])
+    with pytest.raises(SkillkitError, match="no evaluation"):
+        over_prompts([], "accuracy_mean")
+
+
+def test_encoded_splits_are_sampled_and_counted_like_texts() -> None:
+    backbone, data = tiny_backbone("roberta"), toy_data()
+    encoded = encode_task(backbone, data)
+    assert sample_examples(encoded.test, 7).ids == encode(backbone, sample_examples(data.test, 7), TASK).ids
+    one, other = (evaluate_majority(each.train, each.test) for each in (data, encoded))
+    assert one.answers.tolist() == other.answers.tolist() and one.labels.tolist() == other.labels.tolist()
 
 
 def test_a_paired_difference_is_narrower_than_an_unpaired_one() -> None:
