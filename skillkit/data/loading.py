@@ -1,13 +1,13 @@
 """A task's splits: from the bundled tasks, a local folder, or the Hugging Face Hub.
 
-Selection (which checkpoint, which neurons) happens on ``validation``, reporting on ``test``. Splits depend on the task's
-name and a seed alone. Labels are int64, texts are strings without nulls; all other columns of a split are kept as they
-come.
+Selection (which checkpoint, which neurons) happens on ``validation``, reporting on ``test``. Splits depend on
+the task's name and a seed alone. Labels are int64, texts are strings without nulls; all other columns of a
+split are kept as they come.
 """
 
 import hashlib
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,7 @@ Data = TypeVar("Data")
 
 
 @dataclass(frozen=True)
-class Splits(Generic[Data]):
+class Splits(ABC, Generic[Data]):
     """A task with its splits. Adversarial tasks have a test split only; asking for another split raises.
 
     ``source`` says in words where the splits come from.
@@ -54,7 +54,8 @@ class Splits(Generic[Data]):
         """
         if name not in self.splits:
             raise SkillkitError(
-                f"Task {self.task.name!r} from {self.source} has no {name!r} split, only {', '.join(self.splits)}."
+                f"Task {self.task.name!r} from {self.source} has no {name!r} split, "
+                f"only {', '.join(self.splits)}."
                 + (f" Tune on {self.task.clean!r} and use this one for testing." if self.task.clean else "")
             )
         return self.splits[name]
@@ -94,7 +95,8 @@ class TaskData(Splits[Dataset]):
     def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Dataset:
         """Some rows of a split, with new labels [rows]."""
         chosen = self.split(split).select(rows).remove_columns("label")
-        return chosen.add_column("label", labels.tolist()).cast_column("label", Value("int64"))  # type: ignore[call-arg]
+        chosen = chosen.add_column("label", labels.tolist())  # type: ignore[call-arg]
+        return chosen.cast_column("label", Value("int64"))
 
 
 AnySplits = TypeVar("AnySplits", bound=Splits[Any])
@@ -105,8 +107,9 @@ def load_task(
 ) -> TaskData:
     """A task's splits.
 
-    Bundled tasks come from the package. Others come from the folder ``data`` (default: the environment variable
-    ``SKILLKIT_DATA``), which holds ``<task>/{train,validation,test}.{parquet,csv,json,jsonl}``; with neither, from the Hub.
+    Bundled tasks come from the package. Others come from the folder ``data`` (default: the environment
+    variable ``SKILLKIT_DATA``), which holds ``<task>/{train,validation,test}.{parquet,csv,json,jsonl}``; with
+    neither, from the Hub.
 
     Args:
         name: a task of ``skillkit.data.tasks``.
@@ -115,7 +118,8 @@ def load_task(
         limit: at most so many examples in each split, a seeded sample in the original order.
 
     Raises:
-        SkillkitError: unknown task, missing folder, split or column, labels or texts that do not fit, or no network.
+        SkillkitError: unknown task, missing folder, split or column, labels or texts that do not fit, or no
+            network.
     """
     task = get_task(name)
     if limit is not None and limit < 1:
@@ -130,12 +134,12 @@ def load_task(
 
 
 def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]:
-    """The class-balanced two-class questions that a task with three or more classes is made of (Wang et al. 2022, 3.1).
+    """The two-class questions that a task with three or more classes is made of (Wang et al. 2022, 3.1).
 
-    Three classes (negative, neutral, positive or alike): ``<task>-pn`` asks for the last class against the first, ``<task>-neu``
-    for the middle one against the rest. More classes: ``<task>-<label>`` asks for one class against the rest. Each split is
-    down-sampled to equally many examples of both answers, at random under ``seed`` (the released code takes the first ones).
-    A binary task comes back as it is.
+    Three classes (negative, neutral, positive or alike): ``<task>-pn`` asks for the last class against the
+    first, ``<task>-neu`` for the middle one against the rest. More classes: ``<task>-<label>`` asks for one
+    class against the rest. Each split is down-sampled to equally many examples of both answers, at random
+    under ``seed`` (the released code takes the first ones). A binary task comes back as it is.
     """
     task, count = task_data.task, len(task_data.task.labels)
     if count == 2:
@@ -167,7 +171,7 @@ def bare_text(text: str) -> str:
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A random generator fixed by its parts on every machine (Python's own ``hash`` is salted per process)."""
+    """A random generator fixed by its parts everywhere (Python's own ``hash`` is salted per process)."""
     digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
@@ -211,7 +215,8 @@ def _read(task: Task, data: str | os.PathLike[str] | None, seed: int) -> tuple[d
 def _read_folder(task: Task, folder: Path) -> dict[str, Dataset]:
     if not folder.is_dir():
         raise SkillkitError(
-            f"The data folder {folder} does not exist. Set SKILLKIT_DATA, or data=, to a folder of task folders."
+            f"The data folder {folder} does not exist. "
+            "Set SKILLKIT_DATA, or data=, to a folder of task folders."
         )
     here = folder / task.name
     if not here.is_dir():
@@ -253,12 +258,13 @@ def _read_file(path: Path) -> Dataset:
         return Dataset.from_pandas(frame, preserve_index=False)
     except Exception as error:
         raise SkillkitError(
-            f"{path} does not fit into a table: {_mixture(frame) or error}. Write one kind of value in each column."
+            f"{path} does not fit into a table: {_mixture(frame) or error}. "
+            "Write one kind of value in each column."
         ) from error
 
 
 def _mixture(frame: "pd.DataFrame") -> str:
-    """Where a column first holds another kind of value than before, such as a text among numbers; nothing if none does."""
+    """Where a column first holds another kind of value than before, such as a text among numbers, if any."""
     for column in frame.columns:
         values = frame[column].dropna()
         kinds = list(values.map(type))
@@ -284,8 +290,8 @@ def _read_hub(task: Task) -> dict[str, Dataset]:
     hub = task.hub
     if hub is None:
         raise SkillkitError(
-            f"Task {task.name!r} is not on the Hub in a form that can be loaded. Set SKILLKIT_DATA to a folder that holds "
-            f"{task.name}/train.parquet and so on."
+            f"Task {task.name!r} is not on the Hub in a form that can be loaded. "
+            f"Set SKILLKIT_DATA to a folder that holds {task.name}/train.parquet and so on."
         )
     try:
         if hub.files:
@@ -298,8 +304,9 @@ def _read_hub(task: Task) -> dict[str, Dataset]:
             }
     except Exception as error:
         raise SkillkitError(
-            f"Task {task.name!r} could not be loaded from the Hub ({hub.repository}): {type(error).__name__}: {error}. Without "
-            "network, set SKILLKIT_DATA to a folder of task folders, or use a bundled task."
+            f"Task {task.name!r} could not be loaded from the Hub ({hub.repository}): "
+            f"{type(error).__name__}: {error}. Without network, set SKILLKIT_DATA to a folder of task "
+            "folders, or use a bundled task."
         ) from error
     return {split: _tidy_hub(dataset, hub) for split, dataset in splits.items()}
 
@@ -315,7 +322,7 @@ def _tidy_hub(dataset: Dataset, hub: HubSource) -> Dataset:
 
 
 def _complete(splits: dict[str, Dataset], task: Task, seed: int) -> dict[str, Dataset]:
-    """The checked splits; test is made from validation where there is none, and a missing validation cut from train."""
+    """The checked splits. Validation becomes test where there is none, and is then cut from train."""
     if task.clean is None and "train" not in splits:
         raise SkillkitError(
             f"Task {task.name!r} has no train split. Add a train file beside {', '.join(splits)}."
@@ -343,7 +350,8 @@ def _check(dataset: Dataset, task: Task, split: str) -> Dataset:
     missing = [c for c in (*task.text_columns, "label") if c not in dataset.column_names]
     if missing:
         raise SkillkitError(
-            f"Missing column {', '.join(map(repr, missing))} in {where}; it has {', '.join(dataset.column_names)}. "
+            f"Missing column {', '.join(map(repr, missing))} in {where}; "
+            f"it has {', '.join(dataset.column_names)}. "
             "Rename the columns of the file to those of skillkit/data/tasks.py."
         )
     for column in task.text_columns:
@@ -361,13 +369,15 @@ def _check_labels(dataset: Dataset, task: Task, where: str) -> Dataset:
         if number is None:
             names = ", ".join(task.labels)
             raise SkillkitError(
-                f"Label {label!r} in row {row} of {where}; expected integers 0 to {len(task.labels) - 1} or the names {names}. "
+                f"Label {label!r} in row {row} of {where}; "
+                f"expected integers 0 to {len(task.labels) - 1} or the names {names}. "
                 "Correct or drop such rows."
             )
         integers.append(number)
     if where.startswith("the train") and len(set(integers)) == 1:
         raise SkillkitError(
-            f"All {len(integers)} labels in {where} are {task.labels[integers[0]]!r}, so nothing can be learnt. Give a file with "
+            f"All {len(integers)} labels in {where} are {task.labels[integers[0]]!r}, "
+            "so nothing can be learnt. Give a file with "
             "examples of every label."
         )
     if dataset.features["label"].dtype == "int64" and isinstance(dataset.features["label"], Value):
@@ -376,7 +386,7 @@ def _check_labels(dataset: Dataset, task: Task, where: str) -> Dataset:
 
 
 def _label_number(label: object, task: Task) -> int | None:
-    """The number that a label's name or number stands for, also where the number is text; None where it is no label."""
+    """The number that a label's name or number (also as text) stands for; None where it is no label."""
     if isinstance(label, str):
         if label in task.labels:
             return task.labels.index(label)

@@ -1,7 +1,9 @@
-"""The task table: what each task asks, in which columns, with which words as answers, and where its data lives.
+"""The task table: what each task asks, in which columns, with which answers, and where its data lives.
 
-Labels are numbered as in the data set's most common published form (GLUE order for GLUE tasks). Label words come in three
-schemes: ``own`` (chosen here, one natural word per label), ``wang`` (Wang et al. 2022: the same sentiment words for every task)
+Labels are numbered as in the data set's most common published form (GLUE order for GLUE tasks). Label words
+come in three
+schemes: ``own`` (chosen here, one natural word per label), ``wang`` (Wang et al. 2022: the same sentiment
+    words for every task)
 and ``su`` (Su et al. 2022: the token ids of their released code, per model family).
 """
 
@@ -29,8 +31,9 @@ WANG_WORDS: dict[int, tuple[str, ...]] = {
 class HubSource:
     """Where a task lives on the Hugging Face Hub.
 
-    ``splits`` maps our split names to the Hub's; a missing ``validation`` is cut from train. ``files`` replaces them for
-    repositories of plain CSV files. ``rename`` maps Hub columns to ours. ``revision`` is a commit, None where none is known.
+    ``splits`` maps our split names to the Hub's; a missing ``validation`` is cut from train. ``files``
+    replaces them for repositories of plain CSV files. ``rename`` maps Hub columns to ours. ``revision`` is a
+    commit, None where none is known.
     """
 
     repository: str
@@ -45,8 +48,9 @@ class HubSource:
 class Task:
     """One classification task.
 
-    ``text_columns`` holds one or two names; ``labels`` the label names in the order of the label integers; ``twins`` the
-    adversarial versions of this task; ``clean`` the task whose prompt an adversarial version is evaluated with.
+    ``text_columns`` holds one or two names; ``labels`` the label names in the order of the label integers;
+    ``twins`` the adversarial versions of this task; ``clean`` the task whose prompt an adversarial version is
+    evaluated with.
     """
 
     name: str
@@ -84,13 +88,14 @@ class Task:
         if scheme not in SCHEMES:
             raise unknown("label-word scheme", scheme, SCHEMES)
         raise SkillkitError(
-            f"The label-word scheme {scheme!r} has no words for task {self.name!r} ({len(self.labels)} labels, {family}). "
-            "Use label_words='own'."
+            f"The label-word scheme {scheme!r} has no words for task {self.name!r} "
+            f"({len(self.labels)} labels, {family}). Use label_words='own'."
         )
 
 
-# Su et al.'s label words as token ids of the roberta and t5 v1.0 tokenizers, re-ordered to this table's label order
-# (their MNLI/SNLI and QNLI labels run the other way). The T5 id 3 is the first piece ("▁") of their word "entailment".
+# Su et al.'s label words as token ids of the roberta and t5 v1.0 tokenizers, re-ordered to this table's label
+# order (their MNLI/SNLI and QNLI labels run the other way). The T5 id 3 is the first piece ("▁") of their
+# word "entailment".
 _SU_SENTIMENT = {"masked-lm": (33407, 22173), "encoder-decoder": (2841, 1465)}
 _SU_SENTIMENT3 = {"masked-lm": (33407, 19397, 22173), "encoder-decoder": (2841, 8107, 1465)}
 _SU_NLI3 = {"masked-lm": (10932, 12516, 2362), "encoder-decoder": (3, 7163, 27252)}
@@ -163,55 +168,182 @@ def _ethics(part: str, rename: dict[str, str]) -> HubSource:
 
 _ROWS: tuple[Task, ...] = (
     # sentiment
-    Task("sst2", text_columns=("sentence",), hub=_glue("sst2"), twins=("adv_sst2",), su_words=_SU_SENTIMENT, **_SENTIMENT),
-    Task("imdb", text_columns=("text",), hub=_without_validation("stanfordnlp/imdb"), su_words=_SU_SENTIMENT, **_SENTIMENT),
-    Task("rotten_tomatoes", text_columns=("text",), hub=_whole("cornell-movie-review-data/rotten_tomatoes"), **_SENTIMENT),
+    Task(
+        "sst2",
+        text_columns=("sentence",),
+        hub=_glue("sst2"),
+        twins=("adv_sst2",),
+        su_words=_SU_SENTIMENT,
+        **_SENTIMENT,
+    ),
+    Task(
+        "imdb",
+        text_columns=("text",),
+        hub=_without_validation("stanfordnlp/imdb"),
+        su_words=_SU_SENTIMENT,
+        **_SENTIMENT,
+    ),
+    Task(
+        "rotten_tomatoes",
+        text_columns=("text",),
+        hub=_whole("cornell-movie-review-data/rotten_tomatoes"),
+        **_SENTIMENT,
+    ),
     Task("movie_rationales", text_columns=("review",), su_words=_SU_SENTIMENT, **_SENTIMENT),
-    Task("amazon_polarity", text_columns=("title", "content"), hub=_without_validation("fancyzhx/amazon_polarity"), **_SENTIMENT),
-    Task("tweet_eval_sentiment", text_columns=("text",), hub=_whole("cardiffnlp/tweet_eval", "sentiment"), **_SENTIMENT3),
+    Task(
+        "amazon_polarity",
+        text_columns=("title", "content"),
+        hub=_without_validation("fancyzhx/amazon_polarity"),
+        **_SENTIMENT,
+    ),
+    Task(
+        "tweet_eval_sentiment",
+        text_columns=("text",),
+        hub=_whole("cardiffnlp/tweet_eval", "sentiment"),
+        **_SENTIMENT3,
+    ),
     Task("laptop", text_columns=("text", "aspect"), **_SENTIMENT3),
     Task("restaurant", text_columns=("text", "aspect"), **_SENTIMENT3),
     # inference
     Task("mnli", hub=_glue("mnli", "validation_matched"), twins=("adv_mnli", "adv_mnli_mm"), **_NLI3),
-    Task("mnli_mismatched", hub=_hub("nyu-mll/glue", "mnli", test="validation_mismatched"), clean="mnli",
-         twins=("adv_mnli_mm",), **_NLI3),
+    Task(
+        "mnli_mismatched",
+        hub=_hub("nyu-mll/glue", "mnli", test="validation_mismatched"),
+        clean="mnli",
+        twins=("adv_mnli_mm",),
+        **_NLI3,
+    ),
     Task("snli", hub=_whole("stanfordnlp/snli"), **_NLI3),
-    Task("qnli", text_columns=("question", "sentence"), hub=_glue("qnli"), twins=("adv_qnli",), su_words=_SU_NLI2, **_NLI2),
+    Task(
+        "qnli",
+        text_columns=("question", "sentence"),
+        hub=_glue("qnli"),
+        twins=("adv_qnli",),
+        su_words=_SU_NLI2,
+        **_NLI2,
+    ),
     Task("rte", text_columns=_SENTENCES, hub=_glue("rte"), twins=("adv_rte",), **_NLI2),
     # paraphrase
-    Task("qqp", text_columns=_QUESTIONS, labels=("not duplicate", "duplicate"), hub=_glue("qqp"), twins=("adv_qqp",),
-         su_words=_SU_PARAPHRASE, **_PARAPHRASE),
-    Task("mrpc", text_columns=_SENTENCES, labels=("not equivalent", "equivalent"), hub=_whole("nyu-mll/glue", "mrpc"),
-         su_words=_SU_PARAPHRASE, **_PARAPHRASE),
-    Task("paws", text_columns=_SENTENCES, labels=("not paraphrase", "paraphrase"),
-         hub=_whole("google-research-datasets/paws", "labeled_final"), **_PARAPHRASE),
+    Task(
+        "qqp",
+        text_columns=_QUESTIONS,
+        labels=("not duplicate", "duplicate"),
+        hub=_glue("qqp"),
+        twins=("adv_qqp",),
+        su_words=_SU_PARAPHRASE,
+        **_PARAPHRASE,
+    ),
+    Task(
+        "mrpc",
+        text_columns=_SENTENCES,
+        labels=("not equivalent", "equivalent"),
+        hub=_whole("nyu-mll/glue", "mrpc"),
+        su_words=_SU_PARAPHRASE,
+        **_PARAPHRASE,
+    ),
+    Task(
+        "paws",
+        text_columns=_SENTENCES,
+        labels=("not paraphrase", "paraphrase"),
+        hub=_whole("google-research-datasets/paws", "labeled_final"),
+        **_PARAPHRASE,
+    ),
     # topic
-    Task("ag_news", "topic", ("text",), ("World", "Sports", "Business", "Sci/Tech"), ("world", "sports", "business", "technology"),
-         hub=_without_validation("fancyzhx/ag_news")),
+    Task(
+        "ag_news",
+        "topic",
+        ("text",),
+        ("World", "Sports", "Business", "Sci/Tech"),
+        ("world", "sports", "business", "technology"),
+        hub=_without_validation("fancyzhx/ag_news"),
+    ),
     Task(
         "dbpedia_14",
         "topic",
         ("title", "content"),
-        ("Company", "EducationalInstitution", "Artist", "Athlete", "OfficeHolder", "MeanOfTransportation", "Building",
-         "NaturalPlace", "Village", "Animal", "Plant", "Album", "Film", "WrittenWork"),
-        ("company", "school", "artist", "player", "politician", "vehicle", "building", "river", "village", "animal", "plant",
-         "album", "film", "book"),
+        (
+            "Company",
+            "EducationalInstitution",
+            "Artist",
+            "Athlete",
+            "OfficeHolder",
+            "MeanOfTransportation",
+            "Building",
+            "NaturalPlace",
+            "Village",
+            "Animal",
+            "Plant",
+            "Album",
+            "Film",
+            "WrittenWork",
+        ),
+        (
+            "company",
+            "school",
+            "artist",
+            "player",
+            "politician",
+            "vehicle",
+            "building",
+            "river",
+            "village",
+            "animal",
+            "plant",
+            "album",
+            "film",
+            "book",
+        ),
         hub=_without_validation("fancyzhx/dbpedia_14"),
     ),
     # ethics
-    Task("ethics_justice", "ethics", ("text",), ("unreasonable", "reasonable"), ("wrong", "right"), su_words=_SU_ETHICS,
-         hub=_ethics("justice", {"scenario": "text"})),
-    Task("ethics_deontology", "ethics", ("scenario", "excuse"), ("unreasonable", "reasonable"), ("wrong", "right"),
-         su_words=_SU_ETHICS, hub=_ethics("deontology", {})),
+    Task(
+        "ethics_justice",
+        "ethics",
+        ("text",),
+        ("unreasonable", "reasonable"),
+        ("wrong", "right"),
+        su_words=_SU_ETHICS,
+        hub=_ethics("justice", {"scenario": "text"}),
+    ),
+    Task(
+        "ethics_deontology",
+        "ethics",
+        ("scenario", "excuse"),
+        ("unreasonable", "reasonable"),
+        ("wrong", "right"),
+        su_words=_SU_ETHICS,
+        hub=_ethics("deontology", {}),
+    ),
     # adversarial versions (AdvGLUE's public dev set; its test labels are hidden)
-    Task("adv_sst2", text_columns=("sentence",), hub=_adv_glue("adv_sst2"), clean="sst2", su_words=_SU_SENTIMENT, **_SENTIMENT),
-    Task("adv_qqp", text_columns=_QUESTIONS, labels=("not duplicate", "duplicate"), hub=_adv_glue("adv_qqp"), clean="qqp",
-         su_words=_SU_PARAPHRASE, **_PARAPHRASE),
-    Task("adv_qnli", text_columns=("question", "sentence"), hub=_adv_glue("adv_qnli"), clean="qnli", su_words=_SU_NLI2, **_NLI2),
+    Task(
+        "adv_sst2",
+        text_columns=("sentence",),
+        hub=_adv_glue("adv_sst2"),
+        clean="sst2",
+        su_words=_SU_SENTIMENT,
+        **_SENTIMENT,
+    ),
+    Task(
+        "adv_qqp",
+        text_columns=_QUESTIONS,
+        labels=("not duplicate", "duplicate"),
+        hub=_adv_glue("adv_qqp"),
+        clean="qqp",
+        su_words=_SU_PARAPHRASE,
+        **_PARAPHRASE,
+    ),
+    Task(
+        "adv_qnli",
+        text_columns=("question", "sentence"),
+        hub=_adv_glue("adv_qnli"),
+        clean="qnli",
+        su_words=_SU_NLI2,
+        **_NLI2,
+    ),
     Task("adv_mnli", hub=_adv_glue("adv_mnli"), clean="mnli", **_NLI3),
     Task("adv_mnli_mm", hub=_adv_glue("adv_mnli_mismatched"), clean="mnli", **_NLI3),
     Task("adv_rte", text_columns=_SENTENCES, hub=_adv_glue("adv_rte"), clean="rte", **_NLI2),
-)  # fmt: skip
+)
 
 #: The public tasks by name. The bundled classroom tasks are in ``skillkit.classroom.tasks``.
 TASKS: dict[str, Task] = {task.name: task for task in _ROWS}

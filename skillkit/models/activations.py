@@ -1,8 +1,8 @@
 """Watch and change the activations at the FFN sites.
 
-The positions axis has 1 + length entries: 0 is the answer slot, 1..length the prompt rows. Entries that a stack does not
-have are NaN when recorded (T5 encoder: the slot; T5 decoder: the prompt rows; causal LM: the slot, because it is the last
-prompt row).
+The positions axis has 1 + length entries: 0 is the answer slot, 1..length the prompt rows. Entries that a
+stack does not have are NaN when recorded (T5 encoder: the slot; T5 decoder: the prompt rows; causal LM: the
+slot, because it is the last prompt row).
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Rewriter = Callable[[int, Tensor, Pass], Tensor | None]
 
 @contextmanager
 def rewrite(backbone: Backbone, rewriter: Rewriter) -> Iterator[None]:
-    """Replace every site's activations by what ``rewriter`` returns, during the forward passes inside the block."""
+    """Replace every site's activations by what ``rewriter`` returns, in forward passes inside the block."""
 
     def hook(site: int) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]:
         def replace(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -73,9 +73,10 @@ def record(
     *,
     batch_size: int = 32,
 ) -> Tensor:
-    """All activations, [examples, sites, positions, width] in float32 on the CPU, in the order of the data set.
+    """All activations [examples, sites, positions, width], float32 on the CPU, in the order of the data set.
 
-    Everything is held in memory: this is for small inputs, tests and plots. ``neurons.score_neurons`` streams instead.
+    Everything is held in memory: this is for small inputs, tests and plots. ``neurons.score_neurons`` streams
+    instead.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     length = 0 if prompt is None else prompt.length

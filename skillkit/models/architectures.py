@@ -1,6 +1,7 @@
 """The model families that the package knows, one declarative row per architecture.
 
-A row says where the FFN layers are, and how the answer is read. To add an architecture, add a row to ``ARCHITECTURES``.
+A row says where the FFN layers are, and how the answer is read. To add an architecture, add a row to
+``ARCHITECTURES``.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from skillkit.errors import unknown
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of layers: the path of its list of layers, and inside a layer the paths of the FFN's projections."""
+    """A stack of layers: the path of its list, and inside a layer the paths of the FFN's projections."""
 
     name: str
     layers: str
@@ -33,7 +34,8 @@ class Architecture:
         loader: the class that loads the weights.
         body: path of the module that turns embeddings into hidden states ("" for the model itself).
         stacks: encoder first, then decoder.
-        transform: maps hidden states [..., hidden] at the answer slot to what the vocabulary projection multiplies.
+        transform: maps hidden states [..., hidden] at the answer slot to what the vocabulary projection
+            multiplies.
         projection: that projection's path, None where the (tied) input embeddings serve.
     """
 

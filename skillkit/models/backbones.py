@@ -1,8 +1,9 @@
 """Frozen pretrained models, with the places that prompt tuning and neuron analysis touch.
 
-Everything in the package works on any backbone: a *site* is the input of one FFN's down-projection (in one layer of one
-stack), a *neuron* one coordinate of it. For a gated FFN (T5 v1.1, LLaMA) that is the gated product, so one definition of
-"activation" serves all families. What differs between them is a row in ``skillkit.models.architectures``.
+Everything in the package works on any backbone: a *site* is the input of one FFN's down-projection (in one
+layer of one stack), a *neuron* one coordinate of it. For a gated FFN (T5 v1.1, LLaMA) that is the gated
+product, so one definition of "activation" serves all families. What differs between them is a row in
+``skillkit.models.architectures``.
 """
 
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ class Backbone:
         widths = {site.width for site in self.sites}
         if len(widths) != 1:
             raise SkillkitError(
-                f"The FFN sites of {self.name!r} have different widths {sorted(widths)}; score the unpruned backbone."
+                f"The FFN sites of {self.name!r} have different widths {sorted(widths)}. "
+                "Score the unpruned backbone."
             )
         return widths.pop()
 
@@ -118,10 +120,12 @@ class Backbone:
         return [names[path] for path in self.stack(site).up if path in names]
 
     def answer_logits(self, hidden: Tensor, token_ids: Tensor) -> Tensor:
-        """Logits of some tokens at the answer slot: [examples, hidden] and [labels] to [examples, labels], in float32.
+        """Logits of some tokens at the answer slot: [examples, hidden], [labels] to [examples, labels].
 
-        Only these rows of the vocabulary projection are multiplied. Autocast does not reach in here: tuning may run the
-        body of the model in bfloat16, but answers are compared in the precision of the weights.
+        They are float32.
+
+        Only these rows of the vocabulary projection are multiplied. Autocast does not reach in here: tuning
+        may run the body of the model in bfloat16, but answers are compared in the precision of the weights.
         """
         path = self.architecture.projection
         projection: Any = self.model.get_submodule(path) if path else self.embeddings
@@ -143,15 +147,16 @@ def load_backbone(
     """Load a model, freeze it and find its FFN sites.
 
     Args:
-        name: bundled (``mini-roberta``, ``mini-t5``), packaged (``minilm``), a Hub id (``roberta-base``) or a local folder.
+        name: bundled (``mini-roberta``, ``mini-t5``), packaged (``minilm``), a Hub id (``roberta-base``) or a
+            local folder.
         device: ``auto`` takes a GPU where there is one.
         dtype: of the weights; scores are float32 whatever it is.
         revision: a commit of the Hub repository.
         max_text_tokens: texts are cut to so many tokens (128 in Su et al.).
 
     Raises:
-        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no network
-            for a Hub id.
+        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no
+            network for a Hub id.
     """
     model, tokenizer = load_model(name, dtype, revision)
     return make_backbone(name, model, tokenizer, device=device, max_text_tokens=max_text_tokens)
@@ -193,5 +198,5 @@ def _sites(model: PreTrainedModel, architecture: Architecture) -> tuple[FFNSite,
 
 
 def _inputs(projection: Any) -> int:
-    """Input width of a linear layer. GPT-2's Conv1D stores its weight the other way round, as [inputs, outputs]."""
+    """Input width of a linear layer. GPT-2's Conv1D stores its weight as [inputs, outputs]."""
     return projection.in_features if isinstance(projection, nn.Linear) else projection.weight.shape[0]

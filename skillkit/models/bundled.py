@@ -1,4 +1,4 @@
-"""The models that come with the project: where each lies, of which family it is, and how its weights are known again.
+"""The models that come with the project: where each lies, its family, and how its weights are known again.
 
 No torch here: the study and the book look names up without loading a model.
 """
@@ -17,9 +17,9 @@ from skillkit.errors import SkillkitError, unknown
 class BundledModel:
     """A row of the registry.
 
-    ``package`` is None for a model kept in the repository, else the installed package that carries it (its module, which has
-    ``get_model_path``, and its name on the package index). ``sha256`` of model.safetensors is checked where another package
-    carries the weights.
+    ``package`` is None for a model kept in the repository, else the installed package that carries it (its
+    module, which has ``get_model_path``, and its name on the package index). ``sha256`` of model.safetensors
+    is checked where another package carries the weights.
     """
 
     name: str
@@ -75,7 +75,11 @@ MODELS: dict[str, BundledModel] = {
 
 
 def model_path(name: str) -> Path:
-    """The folder of a bundled model. Raises SkillkitError for any other name, or where it is not installed."""
+    """The folder of a bundled model.
+
+    Raises:
+        SkillkitError: any other name, or a model that is not installed.
+    """
     if name not in MODELS:
         raise unknown("bundled model", name, MODELS)
     return MODELS[name].folder

@@ -118,9 +118,9 @@ def mean_correct(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
 def over_prompts(evaluations: Sequence[Evaluation], metric: str, **more: Any) -> dict[str, Any]:
     """A row for several prompts that answered the same texts: their mean accuracy.
 
-    `low` to `high` is a bootstrap interval over texts, of the share of prompts that answer each correctly. How much the
-    prompts differ has columns of its own: `prompts`, their number, and `se`, the standard error of the mean over them
-    (NaN for a single one).
+    `low` to `high` is a bootstrap interval over texts, of the share of prompts that answer each correctly.
+    How much the prompts differ has columns of its own: `prompts`, their number, and `se`, the standard error
+    of the mean over them (NaN for a single one).
 
     Raises:
         SkillkitError: as `mean_correct`.
@@ -134,7 +134,8 @@ def over_prompts(evaluations: Sequence[Evaluation], metric: str, **more: Any) ->
 def examples_row(correct: NDArray[np.float64], **more: Any) -> dict[str, Any]:
     """A row from per-example values [examples]: their mean, with a bootstrap interval over examples.
 
-    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that share of as many.
+    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that
+    share of as many.
     """
     count = len(correct)
     constant = count > 1 and bool(np.all(correct == correct[0])) and 0 <= correct[0] <= 1
@@ -158,8 +159,8 @@ def runs_row(values: NDArray[np.float64]) -> dict[str, Any]:
 def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more: Any) -> dict[str, Any]:
     """A row for `one` minus `other`, shares right [examples] of the same examples: paired bootstrap interval.
 
-    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no exception among so many,
-    to both sides.
+    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no
+    exception among so many, to both sides.
     """
     if one.shape != other.shape:
         raise SkillkitError(

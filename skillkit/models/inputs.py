@@ -1,12 +1,12 @@
 """From texts to padded batches of token ids.
 
-``encode_task`` tokenises a task once; what it returns can stand wherever a task is asked for (as ``Encoded`` can for a
-data set), so that nothing is tokenised twice. Layouts decide how texts are written:
+``encode_task`` tokenises a task once; what it returns can stand wherever a task is asked for (as ``Encoded``
+can for a data set), so that nothing is tokenised twice. Layouts decide how texts are written:
 
 - ``standard``: the tokenizer's own form for one text or a pair; for causal models the two texts on two lines.
 - ``wang``: Wang et al.'s code: pairs joined with nothing in between (masked LMs).
-- ``su``: Su et al.'s code, also used by Ackermann & Ohmer: ``<s> a </s> b </s>`` for RoBERTa, task-specific strings for T5, the
-  hypothesis before the premise.
+- ``su``: Su et al.'s code, also used by Ackermann & Ohmer: ``<s> a </s> b </s>`` for RoBERTa, task-specific
+  strings for T5, the hypothesis before the premise.
 """
 
 import hashlib
@@ -29,14 +29,25 @@ from skillkit.models.passes import Batch
 
 LAYOUTS = ("standard", "wang", "su")
 
-# Su et al. cut texts to 128 tokens and, for T5, pad every sequence to 230 - 100 positions and attend to the padding.
+# Su et al. cut texts to 128 tokens and, for T5, pad every sequence to 230 - 100 positions and attend to the
+# padding.
 _SU_TEXT_TOKENS = 128
 _SU_T5_WIDTH = 130
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A tokenised data set: token ids and token types per example, labels [examples], and the layout they are written in."""
+    """A tokenised data set.
+
+    Attributes:
+        ids: token ids of each example.
+        types: token types of each example, None for models without them.
+        labels: label numbers, [examples].
+        layout: how the texts are written (one of ``LAYOUTS``).
+        pad: the token id that fills up a batch.
+        pad_left: whether it goes before the text.
+        fixed_width: pad every batch to so many tokens, and attend to the padding; None: to the longest text.
+    """
 
     ids: list[list[int]]
     types: list[list[int]] | None
@@ -88,9 +99,10 @@ class Encoded:
             yield self.batch(order[start : start + batch_size], device)
 
     def shuffled(self, batch_size: int, rng: np.random.Generator, device: torch.device) -> Iterator[Batch]:
-        """All examples once in random order: shuffled, sorted by length inside pools of 20 batches, the batches shuffled again.
+        """All examples once, in random order.
 
-        Less padding than plain shuffling, and no batch order that follows text length.
+        They are shuffled, sorted by length inside pools of 20 batches, and the batches shuffled again: less
+        padding than plain shuffling, and no order of batches that follows text length.
         """
         order = rng.permutation(len(self))
         lengths, chunks = self.lengths, []
@@ -194,7 +206,8 @@ def _standard(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, _Ids
     encoded = backbone.tokenizer(
         *columns, truncation=True, max_length=backbone.max_text_tokens, return_token_type_ids=has_types
     )
-    return encoded["input_ids"], encoded["token_type_ids"] if has_types else None  # type: ignore[return-value]
+    types = encoded["token_type_ids"] if has_types else None
+    return encoded["input_ids"], types  # type: ignore[return-value]
 
 
 def _wang(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
@@ -203,7 +216,8 @@ def _wang(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
             f"Layout 'wang' is for masked LMs; {backbone.name!r} is {backbone.family}. Use layout='standard'."
         )
     joined = ["".join(pair) for pair in texts]
-    return backbone.tokenizer(joined, truncation=True, max_length=backbone.max_text_tokens)["input_ids"], None  # type: ignore[return-value]
+    encoded = backbone.tokenizer(joined, truncation=True, max_length=backbone.max_text_tokens)
+    return encoded["input_ids"], None  # type: ignore[return-value]
 
 
 def _su(backbone: Backbone, task: Task, texts: _Texts) -> tuple[_Ids, None]:
@@ -226,7 +240,9 @@ def _su_roberta(backbone: Backbone, parts: tuple[str, ...]) -> list[int]:
     ids: list[int] = [start]  # type: ignore[list-item]
     for part in parts:
         ids += [*tokenizer(part, add_special_tokens=False)["input_ids"], end]  # type: ignore[misc]
-    return ids if len(ids) <= _SU_TEXT_TOKENS else [*ids[: _SU_TEXT_TOKENS - 1], end]  # type: ignore[list-item]
+    if len(ids) <= _SU_TEXT_TOKENS:
+        return ids
+    return [*ids[: _SU_TEXT_TOKENS - 1], end]  # type: ignore[list-item]
 
 
 def _su_t5(backbone: Backbone, task: Task, parts: tuple[str, ...]) -> list[int]:

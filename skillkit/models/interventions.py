@@ -1,7 +1,7 @@
 """Break neurons on purpose, and see what the model still does.
 
-An intervention is a small class that says what becomes of the chosen neurons of one site. ``intervene`` checks the call
-and applies one during the forward passes inside a block.
+An intervention is a small class that says what becomes of the chosen neurons of one site. ``intervene``
+checks the call and applies one during the forward passes inside a block.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,10 @@ class Intervention(Protocol):
     """What becomes of the chosen neurons of a site."""
 
     def __call__(self, activation: Tensor, chosen: Tensor, site: int, current: Pass) -> Tensor:
-        """The activations [examples, sequence, width] with ``chosen`` changed, bool [width] or [sequence, width]."""
+        """The activations [examples, sequence, width], changed where ``chosen`` says so.
+
+        ``chosen`` is bool, [width] or [sequence, width].
+        """
 
 
 class Zero:
@@ -36,7 +39,7 @@ class Zero:
 
 
 class Mean:
-    """Replace each neuron by a value of its own, ``values`` [sites, width], for instance its mean activation."""
+    """Replace each neuron by a value of its own, such as its mean activation: ``values`` [sites, width]."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
@@ -47,10 +50,11 @@ class Mean:
 
 
 class Noise:
-    """Add ``spread`` [sites, width] * N(0, 1): one draw per (example, site, neuron), shared over positions (Wang et al. 2022).
+    """Add ``spread`` [sites, width] times N(0, 1) (Wang et al. 2022).
 
-    The draw of an example depends on its row and ``seed`` alone: not on the batch, nor on which other neurons are chosen.
-    So every example has a generator of its own.
+    There is one draw per (example, site, neuron), shared over positions. It depends on the example's row and
+    ``seed`` alone, not on the batch, nor on which other neurons are chosen: every example has a generator of
+    its own.
     """
 
     def __init__(self, spread: Tensor, seed: int = 0) -> None:
@@ -90,9 +94,11 @@ def intervene(
 
     Args:
         neurons: bool [sites, width].
-        mode: ``noise``, ``zero`` or ``mean``, as the classes of this module do it, or an intervention of your own.
+        mode: ``noise``, ``zero`` or ``mean``, as the classes of this module do it, or an intervention of your
+            own.
         scale: standard deviation of the noise, in units of ``unit``.
-        unit: [sites, width], for instance each neuron's own standard deviation (``NeuronScores.deviation``); None: absolute.
+        unit: [sites, width], for instance each neuron's own standard deviation (``NeuronScores.deviation``);
+            None: absolute.
         values: what ``mean`` writes, [sites, width].
         where: ``all`` positions (as the papers do), or ``prompt``: the answer slot and the prompt rows only.
         seed: of the noise.

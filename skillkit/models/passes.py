@@ -1,8 +1,9 @@
 """A padded batch of token ids, and what lies where while it is in the model.
 
-The pass in progress is a context variable, set by ``answer_hidden`` for the time of one forward pass and read by hooks
-through ``current_pass``. A hook gets only a module and its inputs from torch, so this is how it learns which examples it
-sees and where the prompt lies. Nothing outlives the pass, and threads do not see each other's.
+The pass in progress is a context variable, set by ``answer_hidden`` for the time of one forward pass and read
+by hooks through ``current_pass``. A hook gets only a module and its inputs from torch, so this is how it
+learns which examples it sees and where the prompt lies. Nothing outlives the pass, and threads do not see
+each other's.
 """
 
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Pass:
     family: str
 
     def positions(self, stack: str) -> list[int | None]:
-        """Where each entry of the positions axis (answer slot, then prompt rows) lies in a stack's sequence, or None."""
+        """Where each entry of the positions axis (slot, then rows) lies in a stack's sequence, or None."""
         rows = range(self.length)
         if self.family == "encoder-decoder":
             return [None, *rows] if stack == "encoder" else [0, *(None for _ in rows)]
@@ -57,7 +58,7 @@ class Pass:
         return [0, *(1 + i for i in rows)]
 
     def text_span(self, stack: str) -> slice | None:
-        """The part of a stack's sequence that holds the text, padding included (see ``batch.mask``); None in a T5 decoder."""
+        """The part of a stack's sequence that holds the text, padding included; None in a T5 decoder."""
         width = self.batch.ids.shape[1]
         if self.family == "encoder-decoder":
             return slice(self.length, self.length + width) if stack == "encoder" else None

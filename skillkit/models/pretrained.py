@@ -21,8 +21,8 @@ def load_model(
     """The model and the tokenizer of a name, as ``load_backbone`` takes it.
 
     Raises:
-        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no network
-            for a Hub id.
+        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no
+            network for a Hub id.
     """
     source = _source(name)
     try:
@@ -78,15 +78,16 @@ def _load_error(name: str, error: Exception) -> SkillkitError:
             f"The model folder {name!r} cannot be loaded ({cause}). Is it complete, with its tokenizer?"
         )
     return SkillkitError(
-        f"The model {name!r} is neither bundled ({', '.join(MODELS)}), nor a local folder, and it could not be "
-        f"fetched from the Hub ({cause}). Check the name and the network, or give a local folder."
+        f"The model {name!r} is neither bundled ({', '.join(MODELS)}), nor a local folder, and it could not "
+        f"be fetched from the Hub ({cause}). Check the name and the network, or give a local folder."
     )
 
 
 def _check_weights(name: str, model: PreTrainedModel, report: dict[str, Any]) -> None:
     """Raise SkillkitError when the loader filled a part of the model with random numbers, which it only logs.
 
-    Tied weights are not among the missing. Position numbers and a sentence encoder's pooler are not used here.
+    Tied weights are not among the missing. Position numbers and a sentence encoder's pooler are not used
+    here.
     """
     missing = {key for key in report["missing_keys"] if not _UNUSED.search(key)}
     mismatched = {key for key, *_ in report["mismatched_keys"]}
@@ -94,7 +95,7 @@ def _check_weights(name: str, model: PreTrainedModel, report: dict[str, Any]) ->
         if keys:
             some = ", ".join(sorted(keys)[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
             raise SkillkitError(
-                f"The weights of {name!r} are incomplete or foreign: for a {type(model).__name__} they {kind} {some}. "
-                "Give all weights of one model, with its language-model head, and the config.json that belongs to "
-                "them."
+                f"The weights of {name!r} are incomplete or foreign: "
+                f"for a {type(model).__name__} they {kind} {some}. Give all weights of one model, "
+                "with its language-model head, and the config.json that belongs to them."
             )

@@ -6,8 +6,9 @@ Input order, so that prompt positions can see the text:
 - encoder-decoder: encoder ``prompt text``, answer read at the first decoder position
 - causal LM: ``text prompt`` (text padded on the left), answer read at the last prompt row
 
-Layout ``su`` (Su et al. 2022) instead puts ``[MASK]`` in the place of prompt row 0, which so never reaches the model, and takes the
-position embeddings off the prompt. Layout ``wang`` (Wang et al. 2022) is the standard order; its "prompt size" counts the [MASK].
+Layout ``su`` (Su et al. 2022) instead puts ``[MASK]`` in the place of prompt row 0, which so never reaches
+the model, and takes the position embeddings off the prompt. Layout ``wang`` (Wang et al. 2022) is the
+standard order; its "prompt size" counts the [MASK].
 """
 
 import hashlib
@@ -35,7 +36,8 @@ from skillkit.models.passes import Batch, Pass, in_progress
 class SoftPrompt:
     """Trained (or untrained) rows that go in front of a text: ``matrix`` [length, hidden], float32.
 
-    ``meta`` says where it comes from (task, backbone, seed, ...) and how it wants to be read (``layout``, ``label_words``).
+    ``meta`` says where it comes from (task, backbone, seed, ...) and how it wants to be read (``layout``,
+    ``label_words``).
     """
 
     matrix: Tensor
@@ -48,7 +50,8 @@ class SoftPrompt:
             )
         if not torch.isfinite(self.matrix).all():
             raise SkillkitError(
-                "The soft prompt holds NaN or infinite values: its tuning diverged. Tune with a lower learning rate."
+                "The soft prompt holds NaN or infinite values: its tuning diverged. "
+                "Tune with a lower learning rate."
             )
 
     @property
@@ -123,7 +126,8 @@ class SoftPrompt:
                 matrix = file.get_tensor("prompt") if "prompt" in names else None
         except (SafetensorError, OSError) as error:
             raise SkillkitError(
-                f"The prompt file {path} is truncated or foreign ({error}). Delete it and run the study again."
+                f"The prompt file {path} is truncated or foreign ({error}). "
+                "Delete it and run the study again."
             ) from error
         if matrix is None:
             raise SkillkitError(
@@ -133,12 +137,13 @@ class SoftPrompt:
 
 
 def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Tensor:
-    """Hidden states at the answer slot [examples, hidden], for a prompt matrix [length, hidden] (None: no prompt).
+    """Hidden states at the answer slot, [examples, hidden].
 
-    Differentiable with respect to ``matrix``.
+    They are differentiable with respect to ``matrix`` [length, hidden], the prompt (None: no prompt).
 
     Raises:
-        SkillkitError: the prompt has another width than the backbone, or prompt and text are longer than the model can take.
+        SkillkitError: the prompt has another width than the backbone, or prompt and text are longer than the
+            model can take.
     """
     current = Pass(batch, 0 if matrix is None else matrix.shape[0], backbone.family)
     _check_fit(backbone, matrix, current)
@@ -158,7 +163,9 @@ def label_logits(
     batch_size: int = 32,
     label_words: str | None = None,
 ) -> Tensor:
-    """Logits of the label words at the answer slot, [examples, labels], float32 on the CPU, in the order of the data set.
+    """Logits of the label words at the answer slot [examples, labels], in the order of the data set.
+
+    They are float32 on the CPU.
 
     Args:
         prompt: None for the bare model; the prompt's own layout and label-word scheme are used.
@@ -166,7 +173,8 @@ def label_logits(
         label_words: a scheme of ``skillkit.data.tasks``, instead of the prompt's own.
 
     Raises:
-        SkillkitError: empty data set, missing column, label words without a token, or a prompt of another width.
+        SkillkitError: empty data set, missing column, label words without a token, or a prompt of another
+            width.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     token_ids = label_token_ids(backbone, task, label_words or scheme_of(prompt)).to(backbone.device)
@@ -199,7 +207,8 @@ def scheme_of(prompt: SoftPrompt | None) -> str:
 def label_token_ids(backbone: Backbone, task: Task, scheme: str = "own") -> Tensor:
     """The token that stands for each label, [labels]: the first sub-token of its label word.
 
-    Our own words are written as they stand inside a sentence (RoBERTa's and GPT-2's leading space); the papers' without.
+    Our own words are written as they stand inside a sentence (RoBERTa's and GPT-2's leading space); the
+    papers' without.
 
     Raises:
         SkillkitError: a word unknown to the tokenizer, or two labels with the same first sub-token.
@@ -211,7 +220,8 @@ def label_token_ids(backbone: Backbone, task: Task, scheme: str = "own") -> Tens
     ]
     if len(set(ids)) != len(ids):
         raise SkillkitError(
-            f"The label words {words} of task {task.name!r} share a first sub-token in {backbone.name!r}. Choose others."
+            f"The label words {words} of task {task.name!r} share a first sub-token in {backbone.name!r}. "
+            "Choose others."
         )
     if max(ids) >= backbone.embeddings.weight.shape[0]:
         raise SkillkitError(
@@ -223,10 +233,12 @@ def label_token_ids(backbone: Backbone, task: Task, scheme: str = "own") -> Tens
 def _first_token(backbone: Backbone, word: str, *, space: bool) -> int:
     tokenizer = backbone.tokenizer
     ids = tokenizer(f" {word}" if space else word, add_special_tokens=False)["input_ids"]
-    ids = [i for i in ids if tokenizer.decode([i]).strip()]  # type: ignore[union-attr]  # a lone word mark ("▁") says nothing
+    # A lone word mark ("▁") says nothing.
+    ids = [i for i in ids if tokenizer.decode([i]).strip()]  # type: ignore[union-attr]
     if not ids or ids[0] == tokenizer.unk_token_id:
         raise SkillkitError(
-            f"The label word {word!r} is unknown to the tokenizer of {backbone.name!r}. Choose another in skillkit/data/tasks.py."
+            f"The label word {word!r} is unknown to the tokenizer of {backbone.name!r}. "
+            "Choose another in skillkit/data/tasks.py."
         )
     return ids[0]
 
@@ -256,7 +268,8 @@ def _ones(rows: Tensor) -> Tensor:
 
 
 def _masked_lm(backbone: Backbone, rows: Tensor, batch: Batch) -> Tensor:
-    slot = backbone.embeddings.weight[backbone.tokenizer.mask_token_id].expand(len(batch), 1, -1)  # type: ignore[index]
+    mask: int = backbone.tokenizer.mask_token_id  # type: ignore[assignment]
+    slot = backbone.embeddings.weight[mask].expand(len(batch), 1, -1)
     if batch.layout == "su":
         rows = rows[:, 1:]
     front = torch.cat([slot, rows], 1)
@@ -276,7 +289,10 @@ def _masked_lm(backbone: Backbone, rows: Tensor, batch: Batch) -> Tensor:
 
 
 def _position_embeddings(backbone: Backbone, count: int) -> Tensor:
-    """The first position embeddings [count, hidden]: taking them off beforehand zeroes them in the embedding layer's sum."""
+    """The first position embeddings [count, hidden].
+
+    Taking them off beforehand zeroes them in the embedding layer's sum.
+    """
     first = backbone.model.config.pad_token_id + 1 if backbone.architecture.name == "roberta" else 0
     table: Any = backbone.body.get_submodule("embeddings.position_embeddings")
     return table.weight[first : first + count]

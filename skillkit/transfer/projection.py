@@ -9,8 +9,11 @@ target backbone's label-word loss when it reads the projected prompt). The backb
 projector learns.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -30,11 +33,31 @@ from skillkit.models.prompts import (
     layout_of,
     scheme_of,
 )
-from skillkit.stats.intervals import wilson
-from skillkit.tuning.loop import CLIP
-from skillkit.tuning.prompt import accuracy
+from skillkit.transfer.zero_shot import Prompts
+from skillkit.tuning.budget import TuningBudget
+from skillkit.tuning.loop import epochs, minimise
+from skillkit.tuning.prompt import accuracy_and_loss
 
 METHODS = ("distance", "task tuning")
+
+
+@dataclass(frozen=True)
+class ProjectorBudget:
+    """What the training of a projector may spend.
+
+    Attributes:
+        bottleneck: units between the projector's two layers.
+        tuning: of task tuning; its length is not used.
+        distance_steps: of distance minimising.
+        distance_rate: learning rate of distance minimising.
+    """
+
+    bottleneck: int = 768
+    tuning: TuningBudget = field(
+        default_factory=lambda: TuningBudget(steps=200, learning_rate=5e-3, evaluate_every=20)
+    )
+    distance_steps: int = 1000
+    distance_rate: float = 1e-4
 
 
 class Projector(nn.Module):
@@ -56,7 +79,8 @@ class Projector(nn.Module):
         super().__init__()
         if min(*source_shape, *target_shape, bottleneck) < 1:
             raise SkillkitError(
-                f"Projector: shapes {source_shape} and {target_shape}, bottleneck {bottleneck}; all must be positive."
+                f"Projector: shapes {source_shape} and {target_shape}, bottleneck {bottleneck}; "
+                "all must be positive."
             )
         self.source_shape, self.target_shape = tuple(source_shape), tuple(target_shape)
         with torch.random.fork_rng(devices=[]):
@@ -71,8 +95,8 @@ class Projector(nn.Module):
         """[..., length, hidden] to [..., target length, target hidden]."""
         if tuple(prompts.shape[-2:]) != self.source_shape:
             raise SkillkitError(
-                f"This projector takes prompts {self.source_shape}, got {tuple(prompts.shape[-2:])}. Use prompts of the "
-                "backbone and length that it was made for."
+                f"This projector takes prompts {self.source_shape}, got {tuple(prompts.shape[-2:])}. "
+                "Use prompts of the backbone and length that it was made for."
             )
         hidden = nn.functional.leaky_relu(self.down(prompts.flatten(-2)))
         rows = self.up(hidden).unflatten(-1, self.target_shape)
@@ -93,8 +117,10 @@ class Projector(nn.Module):
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained projector and its learning curve (`history`: step, loss, and for task tuning validation
-    accuracy).
+    """A trained projector and its learning curve.
+
+    `history` has the columns step and loss; after task tuning also accuracy and validation_loss, means over
+    tasks.
     """
 
     projector: Projector
@@ -110,9 +136,7 @@ def new_projector(
     norm: bool = True,
     seed: int = 0,
 ) -> Projector:
-    """An untrained projector from prompts shaped like `source` to prompts of `target` (of the same length
-    by default).
-    """
+    """An untrained projector from prompts shaped like `source` to prompts of `target`, by default as long."""
     scale = float(target.embeddings.weight.float().std()) if norm else None
     shape = (source.matrix.shape[0], source.matrix.shape[1])
     projector = Projector(
@@ -122,7 +146,7 @@ def new_projector(
 
 
 def copy_through(prompt: SoftPrompt, target: Backbone) -> SoftPrompt:
-    """The prompt used as it is: columns cut off, or filled up with zeros, to the target's width. A control."""
+    """A control: the prompt as it is, with columns cut off, or filled with zeros, to the target's width."""
     width, hidden = prompt.matrix.shape[1], target.hidden_size
     matrix = torch.zeros(prompt.length, hidden)
     matrix[:, : min(width, hidden)] = prompt.matrix[:, :hidden]
@@ -136,11 +160,15 @@ def fit_distance(
     steps: int = 1000,
     learning_rate: float = 1e-4,
 ) -> Fit:
-    """Distance minimising: mean squared error between each projected source prompt and its target prompt,
-    all pairs at once.
+    """Distance minimising: mean squared error between projected prompts and the target's, all at once.
 
-    `pairs` holds (source backbone's prompt, target backbone's prompt) of the same tasks. Adam, as in the
-    released code.
+    Adam without clipping or warm-up, as in the released code.
+
+    Args:
+        projector: changed in place.
+        pairs: the source and the target backbone's prompt, of the same task.
+        steps: of the optimiser.
+        learning_rate: of Adam.
 
     Raises:
         SkillkitError: no pairs, or prompts that do not fit the projector.
@@ -150,12 +178,9 @@ def fit_distance(
             "fit_distance: no pairs of prompts; give (source, target) prompts of at least one task."
         )
     device = projector.down.weight.device
-    source = torch.stack([first.matrix for first, _ in pairs]).to(device)
-    target = torch.stack([second.matrix for _, second in pairs]).to(device)
-    if tuple(target.shape[1:]) != projector.target_shape:
-        raise SkillkitError(
-            f"The target prompts are {tuple(target.shape[1:])}, the projector makes {projector.target_shape}."
-        )
+    sources, targets = zip(*pairs, strict=True)
+    source = _stack(sources, projector.source_shape, "takes source prompts").to(device)
+    target = _stack(targets, projector.target_shape, "makes target prompts").to(device)
     optimiser = torch.optim.Adam(projector.parameters(), lr=learning_rate)
     history = []
     for step in range(1, steps + 1):
@@ -168,172 +193,147 @@ def fit_distance(
     return Fit(projector, pd.DataFrame(history))
 
 
+def _stack(prompts: Sequence[SoftPrompt], shape: tuple[int, ...], does: str) -> Tensor:
+    """The prompts as [prompts, length, hidden]."""
+    wrong = {tuple(prompt.matrix.shape) for prompt in prompts} - {shape}
+    if wrong:
+        raise SkillkitError(
+            f"The projector {does} {shape}, but one of those given is {wrong.pop()}. Give prompts of one "
+            "length and backbone, and make the projector for them (new_projector)."
+        )
+    return torch.stack([prompt.matrix for prompt in prompts])
+
+
+Sample = tuple[str, Tensor, Batch]
+"""A task, one of its source prompts [length, hidden], and a batch of its examples."""
+
+
 def fit_tasks(
     projector: Projector,
     backbone: Backbone,
     prompts: Mapping[str, Sequence[SoftPrompt]],
-    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
+    tasks: Mapping[str, TaskData | EncodedTask],
+    budget: TuningBudget | None = None,
     *,
-    steps: int = 400,
-    batch_size: int = 32,
-    learning_rate: float = 5e-3,
-    evaluate_every: int = 50,
     seed: int = 0,
 ) -> Fit:
     """Task tuning: the target backbone's label-word loss on one task, or on a group of tasks in turn.
 
-    Step i trains on the (i mod tasks)-th task with the next of its source prompts. AdamW without weight
-    decay; linear warm-up over the first tenth, then constant (the released code has no warm-up). The
-    projector that is best on the tasks' validation splits (mean accuracy over tasks, of each task's first
-    prompt) is kept.
+    Step i trains on the (i mod tasks)-th task with the next of its source prompts. The learning rate warms up
+    over the first tenth of the steps and then stays (the released code has no warm-up). The projector that is
+    best on the tasks' validation splits (mean accuracy over tasks, of each task's first prompt) is kept.
+
+    Args:
+        projector: changed in place.
+        backbone: the target, frozen.
+        prompts: of the source backbone, by task.
+        tasks: to tune on.
+        budget: its length is not used; None is 400 steps at a rate of 0.005.
+        seed: of the order of the examples.
 
     Raises:
         SkillkitError: a task without prompts, or a loss that is not finite.
     """
-    names = list(tasks)
+    names, budget = list(tasks), budget or TuningBudget(learning_rate=5e-3)
     missing = [name for name in names if not prompts.get(name)]
     if missing or not names:
         raise SkillkitError(f"fit_tasks: no source prompt for {', '.join(missing) or 'any task'}.")
     first = prompts[names[0]][0]
     layout, scheme = layout_of(first), scheme_of(first)
     words = {name: label_token_ids(backbone, tasks[name].task, scheme).to(backbone.device) for name in names}
-    validation = {name: encode(backbone, tasks[name].validation, tasks[name].task, layout) for name in names}
-    streams = {
-        name: _endless(
-            encode(backbone, tasks[name].train, tasks[name].task, layout), batch_size, seed, backbone
-        )
-        for name in names
-    }
-    optimiser = torch.optim.AdamW(projector.parameters(), lr=learning_rate, weight_decay=0.0)
-    best, best_accuracy, history, losses = _copy(projector), -1.0, [], []
-    for step in range(1, steps + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * min(1.0, step / max(1, steps // 10))
-        name = names[(step - 1) % len(names)]
-        source = prompts[name][(step - 1) // len(names) % len(prompts[name])].matrix.to(backbone.device)
-        batch = next(streams[name])
+    train, validation = (
+        {name: encode(backbone, tasks[name].split(split), tasks[name].task, layout) for name in names}
+        for split in ("train", "validation")
+    )
+
+    def loss(sample: Sample) -> Tensor:
+        name, source, batch = sample
         hidden = answer_hidden(backbone, projector(source), batch)
-        loss = nn.functional.cross_entropy(backbone.answer_logits(hidden, words[name]), batch.labels)
-        if not torch.isfinite(loss):
-            raise SkillkitError(
-                f"The loss became {loss.item()} at step {step}; use a learning rate below {learning_rate}."
-            )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(projector.parameters(), CLIP)
-        optimiser.step()
-        losses.append(loss.item())
-        if step % evaluate_every == 0 or step == steps:
-            scores = [
-                accuracy(
-                    label_logits(
-                        backbone, projector.project(prompts[name][0]), validation[name], tasks[name].task
-                    ),
-                    validation[name].labels,
-                )
-                for name in names
-            ]
-            history.append({"step": step, "loss": float(np.mean(losses)), "accuracy": float(np.mean(scores))})
-            losses = []
-            if history[-1]["accuracy"] > best_accuracy:
-                best, best_accuracy = _copy(projector), history[-1]["accuracy"]
-    projector.load_state_dict(best)
-    return Fit(projector, pd.DataFrame(history))
+        return nn.functional.cross_entropy(backbone.answer_logits(hidden, words[name]), batch.labels)
+
+    def evaluate() -> tuple[float, float]:
+        found = []
+        for name in names:
+            now = projector.project(prompts[name][0])
+            logits = label_logits(backbone, now, validation[name], tasks[name].task)
+            found.append(accuracy_and_loss(logits, validation[name].labels))
+        accuracies, losses = zip(*found, strict=True)
+        return float(np.mean(accuracies)), float(np.mean(losses))
+
+    parameters = list(projector.parameters())
+    run = minimise(
+        loss,
+        parameters,
+        lambda after: samples(backbone, prompts, train, budget.batch_size, seed, after),
+        budget,
+        evaluate=evaluate,
+        rate=_warm_up,
+        description=f"projector to {backbone.name}",
+    )
+    with torch.no_grad():
+        for parameter, best in zip(parameters, run.best, strict=True):
+            parameter.copy_(best)
+    return Fit(projector, run.history)
+
+
+def samples(
+    backbone: Backbone,
+    prompts: Mapping[str, Sequence[SoftPrompt]],
+    train: Mapping[str, Encoded],
+    batch_size: int,
+    seed: int,
+    after: int,
+) -> Iterator[Sample]:
+    """What `fit_tasks` learns from after some steps: the tasks in turn, and each one's prompts in turn."""
+    names = list(train)
+    streams = {
+        name: epochs(each, batch_size, seed, backbone.device)(len(range(place, after, len(names))))
+        for place, (name, each) in enumerate(train.items())
+    }
+    for step in count(after):
+        name = names[step % len(names)]
+        source = prompts[name][step // len(names) % len(prompts[name])]
+        yield name, source.matrix.to(backbone.device), next(streams[name])
+
+
+def _warm_up(step: int, steps: int) -> float:
+    """Share of the full learning rate: up over the first tenth of the steps, then constant."""
+    return min(1.0, step / max(1, steps // 10))
 
 
 def train_projector(
     target: Backbone,
-    sources: Mapping[str, Mapping[int, SoftPrompt]],
-    targets: Mapping[str, Mapping[int, SoftPrompt]],
-    task_data: Mapping[str, TaskData] | Mapping[str, EncodedTask],
+    sources: Prompts,
+    targets: Prompts,
+    task_data: Mapping[str, TaskData | EncodedTask],
     method: str,
-    *,
-    bottleneck: int = 768,
-    distance_steps: int = 1000,
-    distance_rate: float = 1e-4,
-    steps: int = 200,
-    batch_size: int = 32,
-    learning_rate: float = 5e-3,
-    evaluate_every: int = 20,
+    budget: ProjectorBudget | None = None,
 ) -> Projector:
     """A projector for prompts of some tasks, by either method: ``distance`` or ``task tuning``.
 
     Args:
-        sources, targets: both backbones' own prompts, by task and seed.
-        task_data: the tasks that task tuning reads.
+        target: the backbone that is to read the projected prompts.
+        sources: the source backbone's own prompts, by task and seed.
+        targets: the target backbone's, of the same seeds; of these tasks or more.
+        task_data: the tasks that task tuning reads; of these tasks or more.
+        method: one of `METHODS`.
+        budget: of either method.
 
     Raises:
         SkillkitError: unknown method.
     """
     if method not in METHODS:
         raise unknown("way to train a projector", method, METHODS)
+    budget = budget or ProjectorBudget()
     task = next(iter(sources))
     first, own = (next(iter(prompts[task].values())) for prompts in (sources, targets))
     tuned = method == "task tuning"
-    projector = new_projector(first, target, length=own.length, bottleneck=bottleneck, norm=tuned)
-    if not tuned:
-        pairs = [
-            (prompt, targets[task][seed]) for task, each in sources.items() for seed, prompt in each.items()
-        ]
-        return fit_distance(projector, pairs, steps=distance_steps, learning_rate=distance_rate).projector
-    return fit_tasks(
-        projector,
-        target,
-        {task: list(each.values()) for task, each in sources.items()},
-        task_data,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        evaluate_every=evaluate_every,
+    projector = new_projector(first, target, length=own.length, bottleneck=budget.bottleneck, norm=tuned)
+    if tuned:
+        prompts = {task: list(each.values()) for task, each in sources.items()}
+        chosen = {task: task_data[task] for task in sources}
+        return fit_tasks(projector, target, prompts, chosen, budget.tuning).projector
+    pairs = [(prompt, targets[task][seed]) for task, each in sources.items() for seed, prompt in each.items()]
+    return fit_distance(
+        projector, pairs, steps=budget.distance_steps, learning_rate=budget.distance_rate
     ).projector
-
-
-def method_table(
-    backbone: Backbone,
-    methods: Mapping[str, Mapping[str, Mapping[int, SoftPrompt]]],
-    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
-    *,
-    split: str = "test",
-    batch_size: int = 64,
-) -> pd.DataFrame:
-    """Accuracy of each method's prompts, each on its own task; every task is tokenised once.
-
-    `methods` holds, by name of the method, prompts by task and seed. One row per method, task and seed:
-    method, task, seed, value, n, low, high (Wilson).
-    """
-    rows = []
-    for name, data in tasks.items():
-        encoded: dict[str, Encoded] = {}
-        for method, prompts in methods.items():
-            for seed, prompt in prompts.get(name, {}).items():
-                layout = layout_of(prompt)
-                encoded.setdefault(layout, encode(backbone, data.split(split), data.task, layout))
-                logits = label_logits(backbone, prompt, encoded[layout], data.task, batch_size=batch_size)
-                count = len(encoded[layout])
-                correct = int((logits.argmax(-1) == encoded[layout].labels).sum())
-                low, high = wilson(correct, count)
-                rows.append(
-                    {
-                        "method": method,
-                        "task": name,
-                        "seed": seed,
-                        "value": correct / count,
-                        "n": count,
-                        "low": low,
-                        "high": high,
-                    }
-                )
-    if not rows:
-        raise SkillkitError("method_table: no method has a prompt for any of the tasks.")
-    return pd.DataFrame(rows)
-
-
-def _copy(projector: Projector) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in projector.state_dict().items()}
-
-
-def _endless(encoded: Encoded, batch_size: int, seed: int, backbone: Backbone) -> Iterator[Batch]:
-    epoch = 0
-    while True:
-        yield from encoded.shuffled(batch_size, np.random.default_rng((seed, epoch)), backbone.device)
-        epoch += 1

@@ -38,8 +38,8 @@ class TuningBudget:
                 raise SkillkitError(f"{name}={value} is not a positive number. Give 1 or more.")
         if not isfinite(self.learning_rate) or self.learning_rate < 0:
             raise SkillkitError(
-                f"learning_rate={self.learning_rate} is negative or not finite. The usual ones lie between 1e-4 "
-                "and 0.1."
+                f"learning_rate={self.learning_rate} is negative or not finite. "
+                "The usual ones lie between 1e-4 and 0.1."
             )
 
 

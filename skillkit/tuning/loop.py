@@ -1,7 +1,7 @@
 """The training loop that prompt tuning shares with everything it is compared with.
 
-AdamW without weight decay, a learning rate that warms up and then falls, gradient clipping. The best state on the
-validation split is kept, and a run that was killed goes on where it was last evaluated.
+AdamW without weight decay, a learning rate that warms up and then falls, gradient clipping. The best state on
+the validation split is kept, and a run that was killed goes on where it was last evaluated.
 """
 
 import json
@@ -70,7 +70,7 @@ def warm_up_and_decay(step: int, steps: int) -> float:
 def epochs(
     train: Encoded, batch_size: int, seed: int, device: torch.device
 ) -> Callable[[int], Iterator[Batch]]:
-    """The batches of a split, epoch after epoch, as ``minimise`` asks for them: those after some number of steps.
+    """The batches of a split, epoch after epoch, as ``minimise`` asks for them: those after some steps.
 
     Epoch e is shuffled by (seed, e), so a resumed run meets the same batches.
     """
@@ -104,14 +104,16 @@ def minimise(
     Args:
         loss: of one batch, differentiable with respect to ``parameters``.
         parameters: changed in place; they end as the last step left them, ``Run.best`` holds the best.
-        batches: gives the batches that come after some number of steps, at least as many as are left (``epochs``).
+        batches: gives the batches that come after some number of steps, at least as many as are left
+            (``epochs``).
         evaluate: returns accuracy and loss on the validation split; None keeps the last step's parameters.
         rate: share of the learning rate at a step (from 1) of so many steps.
         checkpoint: holds the state after every evaluation, so that a killed run goes on from there.
         description: names the run in the progress bar and in errors.
 
     Raises:
-        SkillkitError: a loss that is not finite, patience without an evaluation, or a checkpoint of another run.
+        SkillkitError: a loss that is not finite, patience without an evaluation, or a checkpoint of another
+            run.
     """
     if evaluate is None and budget.patience is not None:
         raise SkillkitError("Patience waits for a better evaluation. Give evaluate=, or patience=None.")

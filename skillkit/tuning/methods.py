@@ -1,9 +1,9 @@
-"""Other ways of tuning a backbone, with the loop and the budget of prompt tuning: do they use the same neurons?
+"""Other ways of tuning a backbone, in the loop of prompt tuning: do they use the same neurons?
 
-BitFit, bottleneck adapters and LoRA leave the weights into and out of the FFN neurons as they were pretrained, so a
-neuron keeps its identity and can be compared with those that prompt tuning finds (Wang et al. 2022, "origin"). Full
-tuning, which changes them, is the contrast. There is no prompt: the answer is read at the usual slot (Wang et al.'s
-code reads it at ``<s>`` and inserts no [MASK]).
+BitFit, bottleneck adapters and LoRA leave the weights into and out of the FFN neurons as they were
+pretrained, so a neuron keeps its identity and can be compared with those that prompt tuning finds (Wang et
+al. 2022, "origin"). Full tuning, which changes them, is the contrast. There is no prompt: the answer is read
+at the usual slot (Wang et al.'s code reads it at ``<s>`` and inserts no [MASK]).
 """
 
 import copy
@@ -21,18 +21,22 @@ from skillkit.data.loading import TaskData
 from skillkit.errors import unknown
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode
-from skillkit.models.passes import Batch
-from skillkit.models.prompts import answer_hidden, label_logits, label_token_ids
+from skillkit.models.prompts import label_logits
 from skillkit.tuning.budget import TuningBudget, resolve_budget
 from skillkit.tuning.loop import Run, epochs, minimise
-from skillkit.tuning.prompt import accuracy_and_loss
+from skillkit.tuning.prompt import accuracy_and_loss, answer_loss
 
 
 @dataclass(frozen=True)
 class TunedBackbone:
-    """A tuned copy of a backbone, at its best validation accuracy, with its learning curve (as in ``TunedPrompt``).
+    """A tuned copy of a backbone.
 
-    ``trained``: number of parameters that learned. ``seconds``: wall time.
+    Attributes:
+        backbone: at its best validation accuracy.
+        history: the learning curve, as in ``TunedPrompt``.
+        validation_accuracy: the best one.
+        trained: number of parameters that learned.
+        seconds: wall time.
     """
 
     backbone: Backbone
@@ -70,9 +74,10 @@ def tune_method(
 ) -> TunedBackbone:
     """Tune a copy of the backbone; the given backbone is left as it is.
 
-    - ``bitfit``: all biases. Where a linear layer of a layer stack has none (T5, LLaMA), one of zeros is added.
-    - ``adapter``: after each FFN, x + up(ReLU(down(x))) with a bottleneck of a sixteenth of the hidden size; ``up``
-      starts at zero.
+    - ``bitfit``: all biases. Where a linear layer of a layer stack has none (T5, LLaMA), one of zeros is
+      added.
+    - ``adapter``: after each FFN, x + up(ReLU(down(x))) with a bottleneck of a sixteenth of the hidden size;
+      ``up`` starts at zero.
     - ``lora``: rank 8 on the attention's query and value projections (PEFT), merged into them at the end.
     - ``full``: all parameters.
 
@@ -80,8 +85,9 @@ def tune_method(
 
     Args:
         method: ``bitfit``, ``adapter``, ``lora`` or ``full``.
-        budget: how long to tune; its fields can be given by name, as in ``tune_prompt``. Without a budget and without
-            a ``learning_rate``, the method's usual rate is taken. There is no prompt, so ``length`` is not used.
+        budget: how long to tune; its fields can be given by name, as in ``tune_prompt``. Without a budget and
+            without a ``learning_rate``, the method's usual rate is taken. There is no prompt, so ``length``
+            is not used.
         label_words: a scheme of ``skillkit.data.tasks``.
 
     Raises:
@@ -115,12 +121,7 @@ def _tune(
 ) -> Run:
     """Minimise the loss of answering without a prompt."""
     task = task_data.task
-    token_ids = label_token_ids(backbone, task, label_words).to(backbone.device)
     train, validation = (encode(backbone, split, task) for split in (task_data.train, task_data.validation))
-
-    def loss(batch: Batch) -> Tensor:
-        logits = backbone.answer_logits(answer_hidden(backbone, None, batch), token_ids)
-        return nn.functional.cross_entropy(logits, batch.labels)
 
     def evaluate() -> tuple[float, float]:
         logits = label_logits(
@@ -129,7 +130,7 @@ def _tune(
         return accuracy_and_loss(logits, validation.labels)
 
     return minimise(
-        loss,
+        answer_loss(backbone, task, label_words),
         parameters,
         epochs(train, budget.batch_size, seed, backbone.device),
         budget,

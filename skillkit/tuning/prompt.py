@@ -1,8 +1,8 @@
 """Prompt tuning: the backbone is frozen, only the soft prompt learns.
 
-The loss is the cross-entropy of the label words. The backbone stays in evaluation mode, so the function being prompted is
-the same in tuning, evaluation and neuron analysis (Wang et al. tune with dropout on). Validation accuracy picks the
-checkpoint; the test split is never looked at.
+The loss is the cross-entropy of the label words. The backbone stays in evaluation mode, so the function being
+prompted is the same in tuning, evaluation and neuron analysis (Wang et al. tune with dropout on). Validation
+accuracy picks the checkpoint; the test split is never looked at.
 """
 
 import os
@@ -15,6 +15,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from skillkit.data.loading import TaskData
+from skillkit.data.tasks import Task
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode
 from skillkit.models.passes import Batch
@@ -55,36 +56,30 @@ def tune_prompt(
     each: Callable[[int, SoftPrompt], None] | None = None,
     **budget_fields: Any,
 ) -> TunedPrompt:
-    """Tune a soft prompt on the training split; keep the one that is best on the validation split (ties: the earlier).
+    """Tune a soft prompt on the training split; keep the best on the validation split (ties: the earlier).
 
     Args:
-        budget: how long to tune; single fields can be given by name instead: ``tune_prompt(b, t, length=8, steps=100)``.
+        budget: how long to tune. Its fields can be given by name too: ``tune_prompt(b, t, steps=100)``.
         seed: decides the fresh prompt and the order of the examples.
-        start: go on from this prompt (another task's, a projected one, or ``SoftPrompt.initial`` with a layout of its
-            own) instead of a fresh one. Its layout and label words are kept.
-        checkpoint: a file that holds the state of the run after every evaluation, the last one included. A killed run
-            goes on from there and ends with the same prompt as an undisturbed one. Delete it when you have saved the
-            prompt.
+        start: go on from this prompt (another task's, a projected one, or ``SoftPrompt.initial`` with a
+            layout of its own) instead of a fresh one. Its layout and label words are kept.
+        checkpoint: a file that holds the state of the run after every evaluation, the last one included. A
+            killed run goes on from there to the same prompt. Delete it when you have saved the prompt.
         each: called at every evaluation with its number (from 1) and the prompt as it is then.
 
     Raises:
-        SkillkitError: an impossible budget, a loss that is not finite, a missing split, a prompt of another width, or a
-            checkpoint of another run.
+        SkillkitError: an impossible budget, a loss that is not finite, a missing split, a prompt of another
+            width, or a checkpoint of another run.
     """
     budget = resolve_budget(budget, budget_fields)
     first = start or SoftPrompt.initial(backbone, budget.length, seed)
     task, layout = task_data.task, layout_of(first)
     meta = _meta(backbone, task.name, budget, seed, first)
     matrix = nn.Parameter(first.matrix.clone().to(backbone.device))
-    token_ids = label_token_ids(backbone, task, scheme_of(first)).to(backbone.device)
     train, validation = (
         encode(backbone, split, task, layout) for split in (task_data.train, task_data.validation)
     )
     evaluations = 0
-
-    def loss(batch: Batch) -> Tensor:
-        logits = backbone.answer_logits(answer_hidden(backbone, matrix, batch), token_ids)
-        return nn.functional.cross_entropy(logits, batch.labels)
 
     def evaluate() -> tuple[float, float]:
         nonlocal evaluations
@@ -95,15 +90,10 @@ def tune_prompt(
         logits = label_logits(backbone, now, validation, task, batch_size=2 * budget.batch_size)
         return accuracy_and_loss(logits, validation.labels)
 
-    identity = {
-        **meta,
-        **asdict(budget),
-        "start": first.digest,
-        "train": train.digest,
-        "validation": validation.digest,
-    }
+    identity = {**meta, **asdict(budget), "start": first.digest}
+    identity |= {"train": train.digest, "validation": validation.digest}
     run = minimise(
-        loss,
+        answer_loss(backbone, task, scheme_of(first), matrix),
         [matrix],
         epochs(train, budget.batch_size, seed, backbone.device),
         budget,
@@ -113,6 +103,19 @@ def tune_prompt(
     )
     prompt = SoftPrompt(run.best[0].cpu(), {**meta, "validation_accuracy": run.accuracy})
     return TunedPrompt(prompt, run.history, run.accuracy, run.seconds)
+
+
+def answer_loss(
+    backbone: Backbone, task: Task, label_words: str, matrix: Tensor | None = None
+) -> Callable[[Batch], Tensor]:
+    """The mean cross-entropy of a batch's answers behind a prompt matrix [length, hidden] (None: no prompt)."""
+    token_ids = label_token_ids(backbone, task, label_words).to(backbone.device)
+
+    def loss(batch: Batch) -> Tensor:
+        logits = backbone.answer_logits(answer_hidden(backbone, matrix, batch), token_ids)
+        return nn.functional.cross_entropy(logits, batch.labels)
+
+    return loss
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -128,7 +131,7 @@ def accuracy_and_loss(logits: Tensor, labels: Tensor) -> tuple[float, float]:
 def _meta(
     backbone: Backbone, task: str, budget: TuningBudget, seed: int, first: SoftPrompt
 ) -> dict[str, Any]:
-    """Where a tuned prompt comes from. A prompt that names a task was tuned before; others are initial ones."""
+    """Where a tuned prompt comes from. A start that names a task was tuned before, others are initial."""
     initialisation = "another prompt" if "task" in first.meta else first.meta.get("initialisation")
     return {
         "task": task,

@@ -1,4 +1,4 @@
-"""Splits from folders, the Hub's absence, subtasks, shared sentences, and one clear error for each kind of bad data."""
+"""Splits from folders, the Hub's absence, subtasks, and one clear error for each kind of bad data."""
 
 import os
 from pathlib import Path
@@ -184,7 +184,7 @@ class TestBadData:
 
 
 def test_hub_tasks_are_asked_for_by_their_row(monkeypatch):
-    """The Hub call for every task: repository, config, split and revision, with a stand-in for the network."""
+    """The Hub call for every task: repository, config, split, revision, with a stand-in for the network."""
     monkeypatch.delenv("SKILLKIT_DATA", raising=False)
     asked = []
 

@@ -134,7 +134,7 @@ def test_parity_with_peft_on_t5():
 
 class TestPaperLayouts:
     def test_su_replaces_row_0_by_the_mask_and_takes_off_position_embeddings(self):
-        """Against the embedding layer written out as in Su et al.'s code: zeroed positions, then token type, then LayerNorm."""
+        """Against the embedding layer of Su et al.'s code: zeroed positions, token type, LayerNorm."""
         backbone = tiny_backbone("roberta")
         prompt = SoftPrompt(SoftPrompt.initial(backbone, 6, 0).matrix, {"layout": "su"})
         dataset = toy_dataset(4, 0)

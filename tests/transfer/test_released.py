@@ -14,8 +14,8 @@ from transformers import RobertaConfig, RobertaForMaskedLM
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import load_backbone
 from skillkit.transfer.ranking import AGGREGATIONS
-from skillkit.transfer.released import accuracy, analysis, command, convert, releases
-from skillkit.transfer.similarities import similarities
+from skillkit.transfer.released import accuracy, analysis, command, convert, releases, report
+from skillkit.transfer.similarities import METRICS, similarities
 
 REFERENCE = os.environ.get("SKILLKIT_REFERENCE", "")
 needs_reference = pytest.mark.skipif(
@@ -301,3 +301,45 @@ def test_missing_things_are_named(tmp_path, monkeypatch):
     (tmp_path / "su_prompts_x.npz").write_bytes(b"PK truncated")
     with pytest.raises(SkillkitError, match=r"no readable \.npz"):
         releases.read_prompts(tmp_path, "x")
+
+
+def test_a_report_says_what_a_release_amounts_to(tmp_path):
+    make_checkout(tmp_path / "checkout", np.random.default_rng(0))
+    convert.convert_repository(tmp_path / "checkout", tmp_path / "neutral")
+    (release,) = releases.releases(tmp_path / "neutral")
+    found = report.Report({release.name: release}, resamples=50)
+    assert found.final == ["roberta_base"] and found.early == []
+    assert found.correlations is found.correlations  # computed once
+    assert found.type_effects["roberta_base"].difference == pytest.approx((0.8 - 0.5) / 0.9)
+    assert found.predicts("roberta_base", "same-type", "without row 0").value == pytest.approx(1)
+    best = found.best_metric("roberta_base")
+    values = {metric: found.predicts("roberta_base", metric).value for metric in METRICS}
+    assert values[best] == max(values.values())
+    lead = found.lead("roberta_base", "same-type", "E_concat")
+    assert lead.value == pytest.approx(1 - values["E_concat"]) and lead.unit == "tasks"
+
+    grid = report.transfer_grid(release).set_index(["row", "column"])["value"]
+    assert grid["IMDB", "SST2"] == pytest.approx(0.8 / 0.9) and grid["MNLI", "MNLI"] == 1
+    table = report.dead_row_table(found).iloc[0]
+    whole, bare = (
+        found.predicts("roberta_base", "C_concat", rows).value for rows in ("all", "without row 0")
+    )
+    assert table["C_concat"] == pytest.approx(100 * (bare - whole)) and table["tasks"] == 4
+    hundredths = report.correlations_table(found).set_index("metric")["tgt_off"]
+    assert hundredths["E_concat"] == pytest.approx(100 * values["E_concat"])
+    assert "not published here" in report.overlap_lead(found)
+    (claim,) = report.release_claims(found)
+    assert claim["value"] == pytest.approx((0.8 - 0.5) / 0.9)
+    rows = report.report_rows(found)
+    assert set(rows["metric"]) == {"spearman", "type_effect", "row0_to_other_rows", "norm_ordering"}
+
+
+@needs_reference
+def test_a_report_on_the_real_releases_leads_and_audits():
+    found = report.Report({each.name: each for each in releases.releases()}, resamples=20)
+    assert found.early[-1] == "roberta_base 2021-09-10, trained"
+    assert "ON reaches **50.3**" in report.overlap_lead(found)
+    assert len(report.release_claims(found)) == len(found.final) + 4
+    items = report.audit_items(found, analysis.training_norms())
+    assert [key for key, _ in items] == ["S1", "S3", "S4", "S4", "S5"]
+    assert "0.38 to 0.89" in dict(items)["S1"] and "301 of 301" in dict(items)["S5"]

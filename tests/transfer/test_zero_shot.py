@@ -1,11 +1,10 @@
-"""Zero-shot transfer against plain loops; tuning from other prompts; the definitions of the speed-ups."""
+"""Zero-shot transfer against plain loops, its intervals, and what is left out of the tests."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from tiny import TASK, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.data.loading import TaskData
@@ -13,22 +12,17 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models import prompts as prompts_module
 from skillkit.models.prompts import SoftPrompt, label_logits
-from skillkit.neurons.scores import score_neurons, skill_neurons
-from skillkit.transfer.similarities import activated, overlap_rate, similarity
+from skillkit.stats.intervals import bootstrap, wilson
+from skillkit.stats.type_effect import type_effect
 from skillkit.transfer.zero_shot import (
-    FRESH,
     MAJORITY,
     RANDOM,
     drop_seen_tests,
-    prompt_similarities,
-    skill_masks,
-    speed_ups,
-    transfer_matrix,
-    transfer_summary,
-    transfer_table,
-    tune_from,
+    sample_splits,
+    transfer_pairs,
+    zero_shot,
+    zero_shot_claims,
 )
-from skillkit.tuning.prompt import tune_prompt
 
 THREE = Task("three", "topic", ("text",), ("a", "b", "c"), ("word1", "word2", "middling"))
 
@@ -62,7 +56,7 @@ def tasks():
 def test_zero_shot_equals_one_example_at_a_time(family, tasks):
     backbone = tiny_backbone(family)
     prompts = normal_prompts(backbone, tasks)
-    table = transfer_table(backbone, prompts, tasks, batch_size=7).set_index(["source", "target", "seed"])
+    table = zero_shot(backbone, prompts, tasks, batch_size=7).table().set_index(["source", "target", "seed"])
     for source, by_seed in prompts.items():
         for target, data in tasks.items():
             correct = 0
@@ -81,7 +75,7 @@ def test_majority_and_random_rows(tasks):
     tasks["toy"].splits["train"] = toy_dataset(40, 0).filter(
         lambda row: row["label"] == 1
     )  # only label 1 in training
-    table = transfer_table(backbone, normal_prompts(backbone, tasks), tasks)
+    table = zero_shot(backbone, normal_prompts(backbone, tasks), tasks).table()
     majority = table[(table["source"] == MAJORITY) & (table["target"] == "toy")]["value"].item()
     assert majority == pytest.approx(np.mean(tasks["toy"].test["label"]))
     untuned = table[table["source"] == RANDOM]
@@ -99,7 +93,7 @@ def test_one_pass_per_prompt_and_target_and_no_repeated_tokenisation(tasks, monk
     monkeypatch.setattr(
         type(backbone.tokenizer), "__call__", lambda *a, **k: tokenised.append(k) or call(*a, **k)
     )
-    transfer_table(backbone, normal_prompts(backbone, tasks), tasks, batch_size=64)
+    zero_shot(backbone, normal_prompts(backbone, tasks), tasks, batch_size=64)
     assert (
         len(passes) == (3 * 2 + 2) * 3
     )  # every test split fits one batch: (prompts and untuned ones) x targets
@@ -110,21 +104,74 @@ def test_one_pass_per_prompt_and_target_and_no_repeated_tokenisation(tasks, monk
 
 def test_matrices_and_summary(tasks):
     backbone = tiny_backbone("roberta")
-    table = transfer_table(backbone, normal_prompts(backbone, tasks), tasks)
-    names = list(tasks)
-    absolute, relative = transfer_matrix(table, names), transfer_matrix(table, names, relative=True)
+    answers = zero_shot(backbone, normal_prompts(backbone, tasks), tasks)
+    table, names = answers.table(), list(tasks)
+    absolute, relative = answers.matrix(), answers.matrix(relative=True)
     values = table.set_index(["source", "target", "seed"])["value"]
     for i, s in enumerate(names):
         for j, t in enumerate(names):
             assert absolute[i, j] == pytest.approx(np.mean([values[s, t, k] for k in (0, 1)]))
             expected = np.mean([values[s, t, k] / values[t, t, k] for k in (0, 1)])
             assert relative[i, j] == pytest.approx(expected)
-    summary = transfer_summary(table, names).set_index(["source", "target"])
+    summary = answers.summary().set_index(["source", "target"])
     assert summary.loc[("toy", "three"), "value"] == pytest.approx(absolute[0, 2])
     assert summary.loc[("toy", "three"), "relative"] == pytest.approx(relative[0, 2])
-    assert summary.loc[("toy", "three"), "seeds"] == 2
-    assert (summary.loc[RANDOM, "low"] <= summary.loc[RANDOM, "high"]).all()
+    assert summary.loc[("toy", "three"), "prompts"] == 2
     assert summary.index.get_level_values(0).unique().tolist() == [*names, RANDOM, MAJORITY]
+    kept = answers.rows()
+    assert kept["metric"].value_counts().to_dict() == {
+        "accuracy": len(table),
+        "relative_transfer": len(summary),
+    }
+    assert kept.loc[kept["metric"] == "relative_transfer", ["low", "high"]].isna().all().all()
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_intervals_are_over_texts_and_standard_errors_have_a_column(tasks, seeds):
+    """They were Wilson's for one prompt and one standard error for two, in the same columns."""
+    backbone = tiny_backbone("roberta")
+    prompts = normal_prompts(backbone, tasks, seeds)
+    answers = zero_shot(backbone, prompts, tasks)
+    row = answers.summary().set_index(["source", "target"]).loc[("other", "toy")]
+    correct = np.array([answers.evaluations["other", "toy", seed].correct for seed in seeds])
+    assert row["value"] == pytest.approx(correct.mean())
+    assert (row["n"], row["unit"], row["prompts"]) == (len(tasks["toy"].test), "texts", len(seeds))
+    if len(seeds) == 1:
+        assert (row["low"], row["high"]) == wilson(correct.sum(), correct.size)
+        assert row["interval"] == "Wilson" and np.isnan(row["se"])
+    else:
+        assert (row["low"], row["high"]) == bootstrap(correct.mean(0))
+        assert row["interval"] == "bootstrap over texts"
+        assert row["se"] == pytest.approx(abs(correct[0].mean() - correct[1].mean()) / 2)
+
+
+def test_claims_count_pairs_inside_a_type():
+    pairs = [
+        ("a", "b", 0.8),
+        ("b", "a", 0.9),
+        ("a", "c", 0.4),
+        ("c", "a", 0.3),
+        ("b", "c", 0.5),
+        ("c", "b", 0.4),
+    ]
+    summary = pd.DataFrame(
+        [{"source": s, "target": t, "prompt": "other", "value": v, "relative": v} for s, t, v in pairs]
+        + [{"source": MAJORITY, "target": t, "prompt": "majority", "value": 0.5} for t in "abc"]
+    )
+    types = {"a": "x", "b": "x", "c": "y"}
+    matrix = np.array([[1, 0.8, 0.4], [0.9, 1, 0.5], [0.3, 0.4, 1]])
+    effect = type_effect(matrix, list(types.values()))
+    better, beyond = zero_shot_claims(summary, effect, types)
+    assert better["value"] == pytest.approx(0.85 - 0.4) and better["unit"] == "tasks"
+    assert beyond["value"] == pytest.approx(0.35) and (beyond["n"], beyond["unit"]) == (2, "pairs")
+    assert beyond["low"] < 0.3 and beyond["interval"] == "Student's t"  # two values bound no bootstrap
+    assert transfer_pairs(summary, types)["pair"].tolist() == ["same type"] * 2 + ["different type"] * 4
+
+
+def test_splits_are_sampled_without_touching_the_tasks_given(tasks):
+    fewer = sample_splits(tasks, test=10, validation=None)
+    assert all(len(data.test) == 10 for data in fewer.values())
+    assert len(tasks["toy"].test) == 33 and fewer["toy"].train is tasks["toy"].train
 
 
 def test_test_examples_that_another_task_was_tuned_on_are_dropped(tasks):
@@ -151,114 +198,11 @@ def test_test_examples_that_another_task_was_tuned_on_are_dropped(tasks):
     assert kept["toy"].train is tasks["toy"].train
 
 
-def test_skill_masks_average_over_prompts():
-    backbone, data = tiny_backbone("roberta"), toy_data()
-    scores = [score_neurons(backbone, SoftPrompt.initial(backbone, 2, s, "normal"), data) for s in (0, 1)]
-    mask = skill_masks({"toy": scores}, 0.25)["toy"]
-    mean = (scores[0].predictivity + scores[1].predictivity) / 2
-    for site in range(len(backbone.sites)):
-        best = sorted(range(backbone.width), key=lambda n: (-mean[site, n].item(), n))[:5]  # floor(0.25 * 20)
-        assert sorted(best) == mask[site].nonzero().flatten().tolist()
-
-
 def test_prompts_that_differ_in_length_are_refused(tasks):
     backbone = tiny_backbone("roberta")
     prompts = normal_prompts(backbone, ["toy", "other"])
     prompts["other"][0] = SoftPrompt.initial(backbone, 4, 0)
     with pytest.raises(SkillkitError, match="Tune them alike"):
-        transfer_table(backbone, prompts, tasks)
+        zero_shot(backbone, prompts, tasks)
     with pytest.raises(SkillkitError, match="No prompts"):
-        transfer_table(backbone, {}, tasks)
-
-
-def test_prompt_similarities_compare_different_seeds():
-    backbone = tiny_backbone("t5")
-    prompts = normal_prompts(backbone, ["one", "two"])
-    mask = skill_neurons(torch.rand(len(backbone.sites), backbone.width), 0.4)
-    found = prompt_similarities(
-        backbone, prompts, {"one": "a", "two": "b"}, skill={"one": ~mask, "two": mask}, group_size=1
-    )
-    one, two = prompts["one"], prompts["two"]
-    crossed = [(one[0], two[1]), (one[1], two[0])]
-    assert found["C_concat"][0, 1] == pytest.approx(
-        np.mean([similarity(p.matrix, q.matrix)["C_concat"] for p, q in crossed])
-    )
-    assert found["E_concat"][0, 0] == 1
-    patterns = [[activated(backbone, prompt).numpy() for prompt in pair] for pair in crossed]
-    assert found["ON"][0, 1] == pytest.approx(np.mean([overlap_rate(*pair) for pair in patterns]))
-    on_target = [overlap_rate(*pair, neurons=mask.numpy()) for pair in patterns]
-    assert found["ON skill neurons"][0, 1] == pytest.approx(np.mean(on_target))
-    # the encoder has no answer slot, so ON is about decoder layers alone
-    assert {name for name in found if name.startswith("ON ")} == {
-        "ON decoder 0",
-        "ON decoder 1",
-        "ON skill neurons",
-    }
-    np.testing.assert_array_equal(found["same-type"], np.eye(2))
-
-
-def test_with_one_seed_tasks_are_compared_by_that_seed():
-    backbone = tiny_backbone("roberta")
-    prompts = normal_prompts(backbone, ["one", "two"], seeds=(0,))
-    found = prompt_similarities(backbone, prompts, {"one": "a", "two": "a"})
-    expected = similarity(prompts["one"][0].matrix, prompts["two"][0].matrix)
-    assert found["C_average"][0, 1] == pytest.approx(expected["C_average"])
-
-
-def test_tuning_from_a_tuned_prompt_starts_where_that_prompt_is():
-    backbone, data = tiny_backbone("roberta"), toy_data(train=120)
-    budget = {"steps": 60, "batch_size": 16, "learning_rate": 0.1, "evaluate_every": 15}
-    tuned = tune_prompt(backbone, data, length=3, seed=0, **budget)
-    tried = tune_from(backbone, data, {"itself": {0: tuned.prompt}}, seeds=[0], length=3, **budget)
-
-    fresh = tried.curves[tried.curves["start"] == FRESH].set_index("step")["accuracy"]
-    assert fresh.index.tolist() == [0, 15, 30, 45, 60]
-    assert fresh.loc[15:].tolist() == pytest.approx(
-        tuned.history["accuracy"].tolist()
-    )  # the same run as tune_prompt's
-    again = tried.curves[tried.curves["start"] == "itself"].set_index("step")["accuracy"]
-    assert again[0] == pytest.approx(tuned.validation_accuracy)
-    assert tuned.validation_accuracy > fresh[0]  # there was something to learn
-
-    ups = speed_ups(tried.curves).set_index("start")
-    assert ups.loc["itself", "steps_to_fresh_best"] == 0
-    assert ups.loc["itself", "comparable_speed_up"] >= 1
-    results = tried.results.set_index("start")
-    assert results.loc[FRESH, "n"] == len(data.test)
-    assert results.loc[FRESH, "low"] < results.loc[FRESH, "value"] < results.loc[FRESH, "high"]
-
-
-def test_a_short_last_stretch_does_not_sharpen_the_resolution():
-    curves = pd.DataFrame(
-        {"start": name, "seed": 0, "step": step, "accuracy": value, "n": 100}
-        for name, values in {FRESH: [0.5, 0.6, 0.8, 0.8], "there": [0.8, 0.8, 0.8, 0.8]}.items()
-        for step, value in zip((0, 20, 40, 50), values, strict=True)
-    )
-    assert speed_ups(curves).set_index("start").loc["there", "comparable_speed_up"] == 2
-
-
-def test_speed_ups_by_hand():
-    runs = {
-        FRESH: [0.50, 0.60, 0.70, 0.80, 0.79],
-        "quick": [0.60, 0.80, 0.90, 0.895, 0.90],
-        "never": [0.50, 0.55, 0.60, 0.60, 0.60],
-        "there": [0.85, 0.80, 0.80, 0.80, 0.80],
-    }
-    curves = pd.DataFrame(
-        [
-            {"start": name, "seed": 0, "step": 10 * i, "accuracy": value, "n": 100}
-            for name, values in runs.items()
-            for i, value in enumerate(values)
-        ]
-    )
-    ups = speed_ups(curves, tolerance=0.01).set_index("start")
-    assert ups["steps_to_fresh_best"].to_dict() == pytest.approx(
-        {FRESH: 30, "quick": 10, "never": np.nan, "there": 0}, nan_ok=True
-    )
-    assert ups["comparable_speed_up"].to_dict() == pytest.approx(
-        {FRESH: 1, "quick": 3, "never": np.nan, "there": 3}, nan_ok=True
-    )
-    assert ups["steps_to_convergence"].to_dict() == {FRESH: 30, "quick": 20, "never": 20, "there": 0}
-    assert ups["convergence_speed_up"].to_dict() == pytest.approx(
-        {FRESH: 1, "quick": 1.5, "never": 1.5, "there": 3}
-    )
+        zero_shot(backbone, {}, tasks)

@@ -35,7 +35,7 @@ def test_patience_needs_an_evaluation():
 
 
 def test_another_course_of_the_learning_rate_can_be_given():
-    """With Adam's first step as large as the rate, a rate of zero in the second step stays where the first one led."""
+    """Adam's first step is as large as the rate; a rate of zero in the second stays where it led."""
     parameter = nn.Parameter(torch.zeros(1))
     minimise(
         lambda _: parameter.sum(),

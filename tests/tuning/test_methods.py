@@ -7,9 +7,11 @@ from torch import nn
 
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import record
+from skillkit.models.inputs import encode_task
 from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.neurons.scores import score_neurons, skill_neurons
+from skillkit.tuning.budget import TuningBudget
 from skillkit.tuning.methods import _PREPARE, LEARNING_RATES, learning_rates, reinitialised, tune_method
 from skillkit.tuning.prompt import accuracy
 
@@ -130,3 +132,16 @@ def test_a_given_rate_stands_before_the_usual_one():
 def test_unknown_methods_are_refused():
     with pytest.raises(SkillkitError, match="'adapter'"):
         tune_method(tiny_backbone("roberta"), toy_data(), "adaptor")
+
+
+def test_a_budget_serves_as_well_as_its_fields_and_the_usual_rate_is_the_method_s():
+    budget = TuningBudget(steps=4, evaluate_every=2, batch_size=8, learning_rate=LEARNING_RATES["bitfit"])
+    data = toy_data(train=24, scored=8)
+    one, other = (
+        tune_method(tiny_backbone("roberta"), data, "bitfit", *budget, **fields)
+        for budget, fields in (((budget,), {}), ((), {"steps": 4, "evaluate_every": 2, "batch_size": 8}))
+    )
+    assert one.history.equals(other.history)
+    encoded = encode_task(tiny_backbone("roberta"), data)
+    again = tune_method(tiny_backbone("roberta"), encoded, "bitfit", budget)
+    assert again.history.equals(one.history)

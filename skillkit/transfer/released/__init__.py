@@ -1,7 +1,8 @@
 """The prompts and results that Su et al. (2022) and Ackermann & Ohmer (2024) released, analysed again.
 
 `releases` reads them, `analysis` compares prompts with each other and with the published transfer, `accuracy`
-asks what the published accuracies count, `convert` makes the files, `command` is `skillkit released`.
+asks what the published accuracies count, `report` is what the page says of it all, `convert` makes the files,
+and `command` is `skillkit released`.
 
 Everything reads a folder of neutral files (`SKILLKIT_REFERENCE`, or given):
 
