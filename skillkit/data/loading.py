@@ -5,6 +5,7 @@ seed alone. Labels are int64, texts are strings without nulls; all other columns
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import HubSource, Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
+from skillkit.files import text_digest
+from skillkit.provenance import note_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +90,8 @@ def load_task(
     if limit is not None and limit < 1:
         raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
     splits, source = _read(task, data, seed)
+    for split, dataset in splits.items():
+        note_read("data", f"{task.name} {split} from {source}", _digest(dataset))
     splits = _complete(splits, task, seed)
     if "train" in splits and len(splits["train"]) == 0:
         raise SkillkitError(f"The train split of {task.name!r} has a single example. Give a larger file.")
@@ -150,6 +155,12 @@ def _texts(dataset: Dataset, task: Task) -> Iterable[str]:
 
 def _bare(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of a split's columns, in their order: it does not depend on where or how they are stored."""
+    columns = ({name: dataset[name][:]} for name in dataset.column_names)
+    return text_digest("\n".join(json.dumps(column, default=str) for column in columns))
 
 
 def _generator(*parts: object) -> np.random.Generator:

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from skillkit.errors import SkillkitError, unknown
-from skillkit.models.bundled import MODELS
+from skillkit.models.bundled import MODELS, note_weights
 
 if TYPE_CHECKING:
     from skillkit.models.passes import Pass
@@ -298,6 +298,7 @@ def load_backbone(
             ignore_mismatched_sizes=True,  # they are refused below, by name
         )
         _check_weights(name, model, told)
+        note_weights(name, source, model.config)
     except SkillkitError:
         raise
     except Exception as error:
