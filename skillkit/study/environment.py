@@ -6,6 +6,9 @@ import socket
 #: Names the socket of the warm process, where one is alive.
 VARIABLE = "SKILLKIT_WARM"
 
+EVENTS_VARIABLE = "SKILLKIT_EVENTS"
+"""Names the open pipe into which Snakemake tells the engine what happens."""
+
 QUIET = {
     "TQDM_DISABLE": "1",  # progress bars would fill the page
     "TOKENIZERS_PARALLELISM": "false",

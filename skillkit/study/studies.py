@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
@@ -165,6 +166,11 @@ class Study:
         declared = notebook_parameters(self.source(row))
         return {name: value for name, value in given.items() if name in declared}
 
+    def has_bundled_task(self, page: Page) -> bool:
+        """Whether a page reads a bundled task, and so depends on the code of those."""
+        task = page.place.task
+        return any(name in BUNDLED_TASKS for name in ([task] if task else self._tasks(page.notebook)))
+
     def page(self, notebook: Notebook, model: str | None = None, task: str | None = None) -> Page:
         """The page of a notebook for a place, given by names or by the folder names made from them.
 
@@ -207,20 +213,19 @@ class Study:
 
     def check_data(self) -> None:
         """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
-        if self.data in (None, ""):
+        from_variable = self.data in (None, DATA_VARIABLE)
+        given = os.environ.get("SKILLKIT_DATA", "") if from_variable else self.data
+        public = [task for task in self.tasks if task not in BUNDLED_TASKS]
+        if not public or (not given and self.data != DATA_VARIABLE):
             return
-        folder = Path(os.environ.get("SKILLKIT_DATA", "") if self.data == DATA_VARIABLE else str(self.data))
-        if folder == Path("") or not folder.is_dir():
-            where = (
-                "SKILLKIT_DATA is not set to a folder"
-                if self.data == DATA_VARIABLE
-                else f"there is no folder {folder}"
-            )
+        folder = Path(given or "").absolute()
+        if not given or not folder.is_dir():
+            where = f"there is no folder {folder}" if given else "SKILLKIT_DATA is not set to a folder"
             raise SkillkitError(
                 f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
                 "Set it: export SKILLKIT_DATA=/path/to/tasks, one folder per task (train.parquet, test.parquet)."
             )
-        missing = [task for task in self.tasks if not (folder / task).is_dir()]
+        missing = [task for task in public if not (folder / task).is_dir()]
         if missing:
             raise SkillkitError(
                 f"{folder} has no folder for {', '.join(missing)}, which study {self.name!r} uses. "
@@ -246,9 +251,7 @@ def _suits(row: Notebook, task: str) -> bool:
     if row.needs == "twin":
         return get_task(task).twin is not None
     if row.needs == "factors":
-        from skillkit.classroom.tasks import TASKS
-
-        return task in TASKS
+        return task in BUNDLED_TASKS
     return True
 
 
@@ -472,8 +475,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_model(name: str) -> str:
-    if name in MODELS or name in HUB_MODELS or "/" in name or Path(name).is_dir():
+    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if name in MODELS or name in HUB_MODELS or Path(name).is_dir() or ("/" in name and not is_path):
         return name
+    if is_path:
+        raise SkillkitError(
+            f"There is no model folder {Path(name).absolute()}. "
+            "Give a folder written by save_pretrained, or a Hub id (owner/name)."
+        )
     raise unknown("model", name, (*MODELS, *HUB_MODELS), "Other Hub models are written owner/name.")
 
 
