@@ -53,7 +53,7 @@ for row in study.rows:
                 study.source(row), bundled_task=study.has_bundled_task(study.page(row, *wildcards))
             ),
         shell:
-            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q} --code {params.code:q}"
+            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q} --code={params.code:q}"
             " --expect {output:q}"
 
 
