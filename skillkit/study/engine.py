@@ -23,7 +23,7 @@ from typing import IO, TextIO
 import psutil
 
 from skillkit.errors import SkillkitError
-from skillkit.study.environment import EVENTS_VARIABLE, QUIET
+from skillkit.study.environment import EVENTS_VARIABLE, QUIET, processors
 from skillkit.study.failures import report_failures
 from skillkit.study.fork.process import warm_process
 from skillkit.study.progress import Event, Progress, read_events, spoken
@@ -32,7 +32,7 @@ from skillkit.study.studies import Study
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # not on every system
     fcntl = None  # type: ignore[assignment]
 
 RUNNER = "skillkit.study.snakemake"
@@ -63,8 +63,8 @@ def run_study(
     alive.
     """
     study.check_data()
-    # One more than there are processors: a page waits for a good part of its time, for its kernel and for files.
-    cores = cores or len(os.sched_getaffinity(0)) + 1
+    # One more than there are processors: a page waits for its kernel and for files a good part of its time.
+    cores = cores or processors() + 1
     command = [*_snakemake(config), "--keep-going", "--rerun-incomplete"]
     if not any(word.split("=")[0] in ("--profile", "--executor", "--jobs", "-j") for word in extra):
         command += ["--cores", str(cores)]
@@ -132,15 +132,11 @@ def sole_run(study: Study) -> Iterator[IO[str]]:
     folder = Path(".snakemake")
     folder.mkdir(exist_ok=True)
     with (folder / f"skillkit-{study.name}.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            holder = lock.read().strip()
-            stop = f", or stop it: kill {holder}" if holder else ", or stop it there with Ctrl-C"
+        if holder := _holder(lock):
+            stop = f", or stop it: kill {holder}" if holder.isdigit() else f", or {holder}"
             raise SkillkitError(
                 f"Another run of study {study.name!r} is alive in this folder. Wait for it{stop}."
-            ) from error
+            )
         _name_holder(lock, os.getpid())
         if any((folder / "locks").glob("*")):
             alive = _other_snakemakes()
@@ -148,6 +144,20 @@ def sole_run(study: Study) -> Iterator[IO[str]]:
                 for stale in (folder / "locks").glob("*"):
                     stale.unlink()
         yield lock
+
+
+def _holder(lock: IO[str]) -> str:
+    """Take the lock, and return nothing; or say who holds it, by number where that is known."""
+    lock.seek(0)
+    holder = lock.read().strip()
+    if fcntl is None:
+        alive = holder.isdigit() and int(holder) != os.getpid() and psutil.pid_exists(int(holder))
+        return holder if alive else ""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return holder or "stop it there with Ctrl-C"
+    return ""
 
 
 def _name_holder(lock: IO[str], pid: int) -> None:

@@ -16,7 +16,6 @@ from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
 from skillkit.study.engine import sole_run
 from skillkit.study.studies import (
-    BUDGET,
     OWN,
     Page,
     Study,
@@ -28,6 +27,7 @@ from skillkit.study.studies import (
     study_names,
 )
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
+from skillkit.study.validation import Budget
 
 
 def find_page(
@@ -116,7 +116,11 @@ def _own_content(
         return {name: value for name, value in own.items() if name not in given}
 
     def of_notebook(row: str) -> dict[str, Any]:
-        own = {name: value for name, value in rest.items() if name in declared[row] and name not in BUDGET}
+        own = {
+            name: value
+            for name, value in rest.items()
+            if name in declared[row] and name not in Budget.model_fields
+        }
         only = {"only": list(base.only[row])} if whole and row in base.only else {}
         return {**less(base.notebooks.get(row, {})), **own, **only}
 
@@ -126,7 +130,10 @@ def _own_content(
         "tasks": _with_own(tasks, base.tasks, less),
         "seeds": [seeds] if type(seeds) is int else seeds,
         "data": rest.pop("data", base.data),
-        "budget": {**base.budget, **{name: value for name, value in rest.items() if name in BUDGET}},
+        "budget": {
+            **base.budget,
+            **{name: value for name, value in rest.items() if name in Budget.model_fields},
+        },
         "notebooks": {row: of_notebook(row) for row in declared},
     }
 

@@ -18,8 +18,8 @@ STARTED = b"+"
 def ask(path: str, call: str, *arguments: Any) -> int:
     """Have `call` run in a fork of the warm process with our standard streams, folder and environment.
 
-    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status. Raises OSError when no
-    warm process listens at `path`, or it dies before it has forked.
+    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status. Raises OSError
+    when no warm process listens at `path`, or it dies before it has forked.
     """
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as connection:
