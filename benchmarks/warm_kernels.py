@@ -2,8 +2,8 @@
 
     python benchmarks/warm_kernels.py [--pages 12] [--cores 2]
 
-A page of this study imports what every notebook does and measures nothing, so the ratio is the most that a study
-of quick pages can gain; the seconds saved for each page are what any study gains.
+A page of this study imports what every notebook does and measures nothing, so the ratio is the most that a
+study of quick pages can gain; the seconds saved for each page are what any study gains.
 """
 
 import argparse

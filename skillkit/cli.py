@@ -1,8 +1,8 @@
 """The command line: `skillkit run`, `page`, `book`, `status`, `check` and the commands of other modules.
 
-Nothing heavy is imported before a command needs it, so `skillkit --help` answers at once. Commands that work on
-the project change into its folder; `_enter_project` sees to it that paths still mean what they meant where the
-command was typed.
+Nothing heavy is imported before a command needs it, so `skillkit --help` answers at once. Commands that
+work on the project change into its folder; `_enter_project` sees to it that paths still mean what they
+meant where the command was typed.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _notebook_digest(cells: Sequence[str]) -> str | None:
 
 
 def _package_code() -> dict[str, str]:
-    """Digests of the package's files that the notebook uses: as the study gives them, else of those loaded."""
+    """Digests of the package's files that the notebook uses: as the study gives them, or of those loaded."""
     given = os.environ.get(CODE_VARIABLE)
     if given:
         return dict(word.rsplit("=", 1) for word in given.split())  # type: ignore[misc]

@@ -33,7 +33,8 @@ def test_the_package_can_be_run_as_a_module():
 
 
 def test_planning_a_study_needs_no_torch(project):
-    code = "import sys\nfrom skillkit.study.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    code = "import sys\nfrom skillkit.study.studies import load_study\n"
+    code += "print(len(load_study('tiny').pages), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9", "False"]
 
@@ -204,7 +205,7 @@ def test_ones_own_page_can_be_made_again_by_the_command_that_is_printed(project,
     assert cli.main(["status", "own"]) == 0 and "0 of   1 made" in capsys.readouterr().out
 
 
-# ------------------------------------------------------------------- paths mean the folder where they were typed
+# --------------------------------------------------------- paths mean the folder where they were typed
 
 
 @pytest.fixture

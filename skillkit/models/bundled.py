@@ -89,7 +89,7 @@ def kept_weights(name: str) -> list[Path]:
 
 
 def note_weights(name: str, source: str, config: Any) -> None:
-    """Note in the provenance ledger which weights were loaded: a folder's files, or the commit of a Hub repository."""
+    """Note in the provenance ledger which weights were loaded: files of a folder, or a commit of the Hub."""
     folder = Path(source)
     files = sorted(path for kind in ("*.safetensors", "*.bin") for path in folder.glob(kind))
     for path in files:

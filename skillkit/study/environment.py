@@ -12,8 +12,9 @@ EVENTS_VARIABLE = "SKILLKIT_EVENTS"
 """Names the open pipe into which Snakemake tells the engine what happens."""
 
 PEAK_VARIABLE = "SKILLKIT_PEAK"
-"""Names a file for a forked kernel to write its peak memory to, in KiB: it is no child of the process that runs
-the notebook."""
+"""Names a file for a forked kernel to write its peak memory to, in KiB.
+
+It is no child of the process that runs the notebook, so that process cannot ask the system."""
 
 QUIET = {
     "TQDM_DISABLE": "1",  # progress bars would fill the page

@@ -84,7 +84,7 @@ def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
 
 
 def _peak_bytes(peak_file: Path) -> int:
-    """Peak memory of the kernel: what a forked one wrote down, or that of our own child; 0 where nobody knows."""
+    """Peak memory of the kernel: what a forked one wrote down, or that of our child; 0 where unknown."""
     kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if resource else 0
     with suppress(OSError, ValueError):  # not there, or cut off by a full disk
         text = peak_file.read_text()

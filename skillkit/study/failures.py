@@ -35,7 +35,7 @@ def read_error(page: Page) -> dict[str, str]:
 
 
 def rerun_command(page: Page) -> str:
-    """The command that makes a page again; for a page of the reader's own, with the parameters that they gave."""
+    """The command that makes a page again; for a page of the reader's own, with the parameters they gave."""
     own = page.place.study == OWN
     request = read_requests(Path(), page.place.root).get(str(page), {}) if own else {}
     given = {"model": page.place.model, "task": page.place.task, **request.get("given", {})}

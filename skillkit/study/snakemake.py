@@ -1,8 +1,8 @@
 """Snakemake, with a logger plugin that tells the engine what happens: `python -m skillkit.study.snakemake …`.
 
-The plugin writes each event as a line of JSON to the pipe that the environment variable SKILLKIT_EVENTS names.
-It is registered here and not as a package of its own, because Snakemake does not find plugins in editable
-installations. What Snakemake says to people goes to standard error, as always.
+The plugin writes each event as a line of JSON to the pipe that the environment variable SKILLKIT_EVENTS
+names. It is registered here and not as a package of its own, because Snakemake does not find plugins in
+editable installations. What Snakemake says to people goes to standard error, as always.
 """
 
 from __future__ import annotations

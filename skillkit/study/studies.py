@@ -178,7 +178,7 @@ class Study:
         )
 
     def _why_not(self, row: Notebook, task: str | None) -> str:
-        """Why a notebook is not made for a task of the study, or at all; nothing where that is not the reason."""
+        """Why a notebook is not made for a task of the study, or at all; empty where it is."""
         if not self._fits(row):
             return f"{row.name} needs the papers' released prompts. Set SKILLKIT_REFERENCE to their folder."
         if row.name in self.notebooks and row not in self.rows:
@@ -210,7 +210,8 @@ class Study:
             where = f"there is no folder {folder}" if given else "SKILLKIT_DATA is not set to a folder"
             raise SkillkitError(
                 f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
-                "Set it: export SKILLKIT_DATA=/path/to/tasks, one folder per task (train.parquet, test.parquet)."
+                "Set it: export SKILLKIT_DATA=/path/to/tasks, "
+                "one folder per task (train.parquet, test.parquet)."
             )
         missing = [task for task in public if not (folder / task).is_dir()]
         if missing:
@@ -278,7 +279,7 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
 
 
 def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
-    """The study that a file at `path` with this content would be. Raises SkillkitError as `load_study` does."""
+    """The study that a file at `path` with this content would be; raises what `load_study` raises."""
     file = read_content(content, path)
     study = Study(
         name=path.stem,
@@ -310,7 +311,7 @@ def own_file(project: Path, results: str = "results") -> Path:
 
 
 def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
-    """What a reader asked for: for each page of their own the `study` it is based on, and the parameters `given`."""
+    """What a reader asked for: for each page of their own the `study` behind it, and what was `given`."""
     try:
         content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
     except (OSError, ValueError):

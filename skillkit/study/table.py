@@ -102,7 +102,7 @@ def find_notebook(name: str) -> Notebook:
 def notebook_parameters(path: Path) -> dict[str, Any]:
     """Names and default values of the variables set in the notebook's cell tagged `parameters`.
 
-    They are papermill's own (`papermill.inspect_notebook`; a test compares the two), as values instead of texts.
+    They are those of `papermill.inspect_notebook` (a test compares the two), as values instead of texts.
 
     Raises SkillkitError when the file is not a notebook, or has no such cell, or sets something else than
     literals.
@@ -139,8 +139,8 @@ def notebook_code(path: Path) -> str:
 def _code_cells(path: Path) -> list[dict[str, Any]]:
     """The code cells of a notebook.
 
-    Read as plain JSON: importing nbformat takes 2.7 s of processor time (papermill 3.6 s), because it compiles
-    a grammar of web addresses, and every command that plans a study would wait for it.
+    Read as plain JSON: importing nbformat takes 2.7 s of processor time (papermill 3.6 s), because jsonschema
+    compiles a grammar of web addresses, and every command that plans a study would wait for it.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -1,4 +1,4 @@
-"""What a study file may say, as pydantic models, with messages that name the key and the nearest known name."""
+"""What a study file may say, as pydantic models; messages name the key and the nearest known name."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ class NotebookParameters(Budget):
 
 
 def check_parameters(kind: type[Budget], given: Any, where: str) -> dict[str, Any]:
-    """The parameters under `where` as they were given. Raises SkillkitError when one is unknown or does not fit."""
+    """The parameters under `where` as they were given.
+
+    Raises SkillkitError when one is unknown or does not fit.
+    """
     if not isinstance(given, Mapping):
         raise SkillkitError(f"{where}: expected parameters such as {{steps: 300}}, not {given!r}.")
     allowed = kind.model_fields if kind is Budget else ()
@@ -225,7 +228,8 @@ def _kind(default: Any) -> tuple[Any, str]:
     if isinstance(default, str):
         return str, "a text"
     if isinstance(default, list):
-        return list[_kind(default[0])[0] if default else Any], f"a list such as {default}"  # type: ignore[misc]
+        element = _kind(default[0])[0] if default else Any
+        return list[element], f"a list such as {default}"  # type: ignore[valid-type]
     if isinstance(default, dict):
         return dict, "a mapping: {name: value}"
     return Annotated[Any, BeforeValidator(_finite)], "a finite number"

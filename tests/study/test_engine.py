@@ -164,7 +164,8 @@ def test_a_run_that_fails_on_a_full_disk_says_so(tmp_path, monkeypatch):
 )
 def test_an_interrupted_snakemake_is_ended_even_if_only_we_were_told(monkeypatch, on_interrupt, status):
     monkeypatch.setattr(engine, "PATIENCE", (0.2, 0.5))
-    code = f"import signal, time; signal.signal(signal.SIGINT, {on_interrupt}); print('on', flush=True); time.sleep(60)"
+    code = f"import signal, time; signal.signal(signal.SIGINT, {on_interrupt}); "
+    code += "print('on', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "on\n"
         engine._end(process)

@@ -1,4 +1,4 @@
-"""The warm process: notebooks run in its forks as they would in a fresh kernel, and it leaves nothing behind."""
+"""The warm process: notebooks run in its forks as in a fresh kernel, and it leaves nothing behind."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_without_a_warm_process_notebooks_run_as_usual(monkeypatch, tmp_path):
 def test_a_process_that_cannot_import_is_done_without(monkeypatch, tmp_path):
     monkeypatch.setenv("SKILLKIT_PRELOAD", "time no_such_module")
     with warm_process() as environment:
-        # It may be gone before anybody asked (no variables), or only while somebody asks: both mean "run as usual".
+        # It may be gone before anybody asked (no variables), or while somebody asks: then run as usual.
         monkeypatch.setenv(SOCKET_VARIABLE, environment.get(SOCKET_VARIABLE, str(tmp_path / "gone")))
         assert execute_warm(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}) is None
         wait_for(lambda: not listens(os.environ[SOCKET_VARIABLE]))

@@ -1,4 +1,4 @@
-"""What an edit of the package remakes: the real Snakefile plans dry runs over an editable copy of `skillkit`."""
+"""What an edit of the package remakes: the real Snakefile plans dry runs over a copy of `skillkit`."""
 
 import os
 import shutil

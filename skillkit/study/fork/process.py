@@ -1,9 +1,10 @@
 """Start notebooks at once: a process that has imported the heavy libraries, and forks for each notebook.
 
-Importing torch, transformers and the rest takes several seconds, and a study of small models would spend most of
-its time on that. So a local run keeps one *warm* process that has done it. `skillkit execute` and the kernels that
-it starts are forks of that process, which share its memory. Without a warm process (on a cluster, outside Linux,
-or with SKILLKIT_WARM=0) everything runs as usual; benchmarks/warm_kernels.py measures the difference.
+Importing torch, transformers and the rest takes several seconds, and a study of small models would spend
+most of its time on that. So a local run keeps one *warm* process that has done it. `skillkit execute` and
+the kernels that it starts are forks of that process, which share its memory. Without a warm process (on a
+cluster, outside Linux, or with SKILLKIT_WARM=0) everything runs as usual; benchmarks/warm_kernels.py
+measures the difference.
 
 One thread, one loop: nothing is forked while another thread holds a lock.
 """

@@ -1,7 +1,7 @@
 """How Jupyter starts a kernel during a local run: as a fork of the warm process.
 
-Registered as the kernel provisioner `skillkit-warm` in pyproject.toml. `process.warm_process` makes it the default
-one of a run by an environment variable of Jupyter's, so notebooks keep their kernel's name.
+Registered as the kernel provisioner `skillkit-warm` in pyproject.toml. `process.warm_process` makes it the
+default one of a run by an environment variable of Jupyter's, so notebooks keep their kernel's name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class WarmProvisioner(LocalProvisioner):
         """Start the kernel; as usual where no warm process listens."""
         path = os.environ.get(SOCKET_VARIABLE, "")
         if listens(path):
-            cmd = [sys.executable, "-S", "-E", str(CLIENT), path, self.parent.connection_file]  # type: ignore[union-attr]
+            manager: Any = self.parent
+            cmd = [sys.executable, "-S", "-E", str(CLIENT), path, manager.connection_file]
         return await super().launch_kernel(cmd, **kwargs)
 
 
