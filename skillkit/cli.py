@@ -113,7 +113,10 @@ def _add_run(commands: Any) -> None:
     _add_cores(run)
     run.add_argument("--force", action="store_true", help="make all pages again")
     run.add_argument("--book", action="store_true", help="build the book afterwards")
-    run.epilog = "Other options go to Snakemake: --profile profiles/slurm, --forcerun 03_perturbation."
+    run.epilog = (
+        "Other options go to Snakemake: --profile profiles/slurm, --forcerun 03_perturbation. "
+        "SKILLKIT_WARM=0 starts every page in a fresh process, for when a fork of the warm one misbehaves."
+    )
 
 
 def _add_page(commands: Any) -> None:
