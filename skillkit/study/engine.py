@@ -55,12 +55,22 @@ def run_study(
     extra: Sequence[str] = (),
     out: TextIO = sys.stdout,
 ) -> int:
-    """Make all pages of a study (or the `targets`, files), and return Snakemake's exit status: 0 when all
-    went well.
+    """Make all pages of a study, or the files named as `targets`.
 
-    `config` is the study's name or file, for the Snakefile; `extra` goes to Snakemake as it is, such as
-    `--executor slurm` or `--profile profiles/slurm`. Raises SkillkitError when another run of the study is
-    alive.
+    Args:
+        study: the study.
+        config: its name or file, for the Snakefile.
+        targets: tables to make; none: all.
+        cores: pages made at a time; None: one more than there are processors.
+        force: make pages again that are up to date.
+        extra: goes to Snakemake as it is, such as `--executor slurm` or `--profile profiles/slurm`.
+        out: where progress is shown.
+
+    Returns:
+        Snakemake's exit status: 0 when all went well.
+
+    Raises:
+        SkillkitError: the study's data are missing, or another run of it is alive.
     """
     study.check_data()
     # One more than there are processors: a page waits for its kernel and for files a good part of its time.

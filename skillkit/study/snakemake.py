@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from logging import LogRecord
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -66,9 +67,10 @@ class LogHandler(LogHandlerBase):
         self.pipe = os.fdopen(int(os.environ[EVENTS_VARIABLE]), "w", buffering=1, encoding="utf-8")
 
     def emit(self, record: LogRecord) -> None:
-        """Write the record's event, if it tells of one."""
+        """Write the record's event, if it tells of one and the engine still listens."""
         if event := self.translator.event(record):
-            self.pipe.write(write_event(event))
+            with suppress(BrokenPipeError):
+                self.pipe.write(write_event(event))
 
 
 def main() -> None:
