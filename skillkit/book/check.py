@@ -12,6 +12,7 @@ import psutil
 
 from skillkit.book.browser import find_chromium
 from skillkit.data.tasks import TASKS
+from skillkit.study.environment import processors
 
 GIGABYTE = 2**30
 ENOUGH_DISK = 2 * GIGABYTE  # bytes: the default study and its book, with room to spare
@@ -27,7 +28,7 @@ def check_machine() -> int:
     room = "" if free > ENOUGH_DISK else ": too little, 2 GB are wanted"
     browser = "Chromium and its driver" if find_chromium() else NO_CHROMIUM
     print(f"Python    {sys.version.split()[0]}, package versions {versions}")
-    print(f"Machine   {_cores()} cores, {memory}, {_accelerator()}")
+    print(f"Machine   {processors()} cores, {memory}, {_accelerator()}")
     print(f"Disk      {free / GIGABYTE:.0f} GB free{room}")
     print(f"Data      {_folder('SKILLKIT_DATA', 'real tasks: studies minilm and paper')}")
     print(f"Reference {_folder('SKILLKIT_REFERENCE', 'the released prompts: notebook 11')}")
@@ -52,13 +53,6 @@ def wrong_versions() -> list[str]:
         if installed == "nothing" or not wanted.specifier.contains(installed, prereleases=True):
             found.append(f"{wanted}, installed: {installed}")
     return found
-
-
-def _cores() -> int:
-    """The cores that this process may use; macOS knows only how many there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _accelerator() -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from skillkit.book.pages import models_of, page_file, read_json, tasks_of
 from skillkit.results import slug
-from skillkit.study.engine import read_error, rerun_command, spoken
+from skillkit.study.failures import read_error, rerun_command
+from skillkit.study.progress import spoken
 from skillkit.study.studies import Page, Study
 
 GIGABYTE = 2**30

@@ -12,7 +12,8 @@ import nbformat
 
 from skillkit.errors import SkillkitError
 from skillkit.results import Place, slug
-from skillkit.study.engine import rerun_command, spoken
+from skillkit.study.failures import rerun_command
+from skillkit.study.progress import spoken
 from skillkit.study.studies import OWN, Page, Study
 from skillkit.study.table import NOTEBOOKS
 

@@ -6,6 +6,7 @@ split are kept as they come.
 """
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import HubSource, Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
+from skillkit.files import text_digest
+from skillkit.provenance import note_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,6 +128,8 @@ def load_task(
     if limit is not None and limit < 1:
         raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
     splits, source = _read(task, data, seed)
+    for split, dataset in splits.items():
+        note_read("data", f"{task.name} {split} from {source}", _digest(dataset))
     splits = _complete(splits, task, seed)
     if "train" in splits and len(splits["train"]) == 0:
         raise SkillkitError(f"The train split of {task.name!r} has a single example. Give a larger file.")
@@ -168,6 +173,12 @@ def texts_of(dataset: Dataset, task: Task) -> Iterable[str]:
 def bare_text(text: str) -> str:
     """A text without case, spaces and punctuation, to find it again in another data set."""
     return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of a split's columns, in their order: it does not depend on where or how they are stored."""
+    columns = ({name: dataset[name][:]} for name in dataset.column_names)
+    return text_digest("\n".join(json.dumps(column, default=str) for column in columns))
 
 
 def _generator(*parts: object) -> np.random.Generator:

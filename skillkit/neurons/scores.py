@@ -23,11 +23,12 @@ from torch import Tensor
 
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
-from skillkit.files import atomic_write
+from skillkit.files import atomic_write, file_digest
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode, encode_task
 from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.neurons.thresholds import Baseline, BitWatcher, measure_baseline, threshold_accuracy
+from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class NeuronScores:
                 f"{path} holds {sorted(tensors)}, not neuron scores. "
                 "Give a file written by NeuronScores.save."
             )
+        note_read("scores", path, file_digest(path))
         examples, positive = tensors["counts"].tolist()
         return cls(**{name: tensors[name] for name in _TENSORS}, examples=examples, positive=positive)
 
