@@ -181,6 +181,8 @@ def _docstring(node: ast.Module | Function | ast.ClassDef) -> str:
     what = "class" if isinstance(node, ast.ClassDef) else "function"
     lines = [] if isinstance(node, ast.Module) else GoogleDocstring(text, NAPOLEON, what=what).lines()
     markdown = "\n".join(lines) if lines else text
+    # Types stand in signatures; what napoleon takes for one is the beginning of a sentence with a colon.
+    markdown = re.sub(r"^:returns: \*(.+)\* -- ?", r":returns: \1: ", markdown, flags=re.MULTILINE)
     return markdown.replace("](", "]\\(").strip()  # shapes such as [sites](…) are no links
 
 

@@ -33,6 +33,11 @@ def test_a_function_has_its_signature_its_parameters_and_its_errors(pages):
     assert "_site_quantiles" not in text
 
 
+def test_a_result_described_with_a_colon_is_a_sentence(pages):
+    assert ":returns: *" not in "".join(pages.values())
+    assert ":returns: Columns site, start and end" in pages["charts"]
+
+
 def test_a_dataclass_has_its_fields_and_methods_lose_self(pages):
     assert "`````{py:class} Panels(column: str, across: int = 2)" in pages["charts"]
     assert "(self" not in "".join(pages.values())
