@@ -1,15 +1,26 @@
 """What every test starts from: a quiet machine, no network, and the fixtures `backbone` and `data`."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
-from tiny import FAMILIES, tiny_backbone, toy_data
+import torch
+from tiny import FAMILIES, forget_changed_backbones, tiny_backbone, toy_data
 
 from skillkit.data.loading import TaskData
 from skillkit.models.backbones import Backbone
+
+
+@pytest.fixture(autouse=True)
+def order_does_not_matter() -> Iterator[None]:
+    """Every test draws the same random numbers, and leaves the shared models as it found them."""
+    torch.manual_seed(0)
+    yield
+    if changed := forget_changed_backbones():
+        pytest.fail(f"changed {', '.join(changed)}, which other tests use: take a fresh_backbone", pytrace=False)
 
 
 @pytest.fixture(params=FAMILIES)

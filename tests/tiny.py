@@ -1,5 +1,7 @@
 """Tiny random backbones of all six families, and a small task, for every test."""
 
+import hashlib
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -45,7 +47,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def tiny_model(family: str, seed: int = 0):
     """A random model of a real class: hidden 12, 2 (+2) layers, 20 FFN neurons."""
-    torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _random_model(family)
+
+
+def _random_model(family: str):
     vocabulary = len(SPECIALS) + len(WORDS)
     ids = dict(pad_token_id=1, bos_token_id=0, eos_token_id=2)
     bert = dict(vocab_size=vocabulary, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20,
@@ -81,8 +88,37 @@ def tiny_model(family: str, seed: int = 0):
     )  # fmt: skip
 
 
-def tiny_backbone(family: str, seed: int = 0) -> Backbone:
+def fresh_backbone(family: str, seed: int = 0) -> Backbone:
+    """A random backbone of the test's own, which it may change."""
     return make_backbone(f"tiny-{family}", tiny_model(family, seed), tiny_tokenizer(), device="cpu")
+
+
+SHARED: dict[tuple[str, int], tuple[Backbone, str]] = {}
+"""The backbones that tests share, each made once in a session, with its fingerprint at that time."""
+
+
+def tiny_backbone(family: str, seed: int = 0) -> Backbone:
+    """A random backbone that all tests share: whoever changes it asks for a `fresh_backbone` instead."""
+    if (family, seed) not in SHARED:
+        backbone = fresh_backbone(family, seed)
+        SHARED[family, seed] = backbone, fingerprint(backbone)
+    return SHARED[family, seed][0]
+
+
+def fingerprint(backbone: Backbone) -> str:
+    """A digest of all weights, of which of them are trained, and of which modules are in training mode."""
+    digest = hashlib.blake2b()
+    for name, weight in backbone.model.state_dict(keep_vars=True).items():
+        digest.update(f"{name} {weight.requires_grad} {list(weight.shape)}".encode())
+        digest.update(weight.detach().numpy().tobytes())
+    modes = [name for name, module in backbone.model.named_modules() if module.training]
+    return digest.hexdigest() + " ".join(modes)
+
+
+def forget_changed_backbones() -> list[str]:
+    """The shared backbones that are not as they were made. They are made anew when next asked for."""
+    changed = [key for key, (backbone, made) in SHARED.items() if fingerprint(backbone) != made]
+    return [SHARED.pop(key)[0].name for key in changed]
 
 
 TASK = Task("toy", "sentiment", ("text",), ("bad", "good"), ("bad", "good"))

@@ -14,8 +14,11 @@ Rule = Callable[[Picker, int], Example]
 class ClassroomTask:
     """One bundled task.
 
-    `label_words`: one vocabulary word per label. `noise`: share of flipped labels in every split. `twin`: name of the
-    adversarial twin, or None for a twin itself; `original`: for a twin, the name of its clean task.
+    Attributes:
+        label_words: one vocabulary word for each label.
+        noise: share of flipped labels in every split.
+        twin: name of the adversarial twin; None for a twin itself.
+        original: for a twin, the name of its clean task.
     """
 
     name: str

@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 
 from skillkit import load_backbone
 from skillkit.classroom.pretraining.architectures import BLIND_HEADS, FAMILIES, build_model, losses
-from skillkit.classroom.pretraining.corpus import IGNORED, Batch, tokenizer_words
+from skillkit.classroom.pretraining.batches import IGNORED, Batch
+from skillkit.classroom.pretraining.corpus import tokenizer_words
 from skillkit.classroom.pretraining.tokenizer import build_tokenizer
 from skillkit.classroom.pretraining.training import RECIPES, Recipe, Round, Run, pretrain
 from skillkit.errors import SkillkitError
