@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
-from tiny import FAMILIES, forget_changed_backbones, tiny_backbone, toy_data
+from tiny import FAMILIES, forget_changed_backbones, fresh_backbone, tiny_backbone, toy_data
 
 from skillkit.data.loading import TaskData
 from skillkit.models.backbones import Backbone
@@ -20,13 +20,20 @@ def order_does_not_matter() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     if changed := forget_changed_backbones():
-        pytest.fail(f"changed {', '.join(changed)}, which other tests use: take a fresh_backbone", pytrace=False)
+        names = ", ".join(changed)
+        pytest.fail(f"{names} was changed, which other tests use: take a fresh_backbone", pytrace=False)
 
 
 @pytest.fixture(params=FAMILIES)
 def backbone(request) -> Backbone:
-    """Each of the six families in turn."""
+    """Each of the six families in turn; other tests use the same model."""
     return tiny_backbone(request.param)
+
+
+@pytest.fixture(params=FAMILIES)
+def own_backbone(request) -> Backbone:
+    """Each of the six families in turn, to be changed at will."""
+    return fresh_backbone(request.param)
 
 
 @pytest.fixture
