@@ -1,6 +1,6 @@
 """A step of prompt tuning against forward and backward passes of the bare backbone on the same tokens.
 
-Both train the prompt rows only as far as gradients go: the bare passes ask for the gradient of the input embeddings.
+Only the prompt rows are trained; the bare passes ask for the gradient of their input embeddings.
 
 python benchmarks/tuning_step.py [--model minilm] [--task film_sentiment]
 """
@@ -10,7 +10,6 @@ import torch
 from ratio import arguments, compare, load, report
 
 from skillkit.models.inputs import encode
-from skillkit.models.prompts import SoftPrompt
 from skillkit.tuning.prompt import tune_prompt
 
 STEPS = 40  # enough that tokenising the training split once, which is no part of a step, does not show
@@ -19,7 +18,6 @@ if __name__ == "__main__":
     options = arguments(__doc__)
     backbone, data = load(options)
     train = encode(backbone, data.train, data.task)
-    prompt = SoftPrompt.initial(backbone, options.length, 0)
     # One example is enough to evaluate on: the end of a run is not what is measured.
     data.splits["validation"] = data.validation.select([0])
     slot = 1 if backbone.family == "masked-lm" else 0
@@ -40,7 +38,7 @@ if __name__ == "__main__":
             output.last_hidden_state[:, 0].square().sum().backward()
 
     def tuned() -> None:
-        tune_prompt(backbone, data, steps=STEPS, initial=prompt, evaluate_every=STEPS, seed=0)
+        tune_prompt(backbone, data, length=options.length, steps=STEPS, evaluate_every=STEPS, seed=0)
 
     ratio = compare(bare, tuned, options.rounds, backbone.device.type == "cuda")
     report(f"{backbone.name}: {STEPS} steps of prompt tuning / bare forward and backward", ratio, 1.15)

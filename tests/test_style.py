@@ -35,9 +35,6 @@ CHECKS: dict[str, Callable[[], Iterator[Problem]]] = {
 }
 
 NOT_YET: list[tuple[str, str]] = [
-    ("asserted times", "tests/neurons/test_pruning.py"),
-    ("asserted times", "tests/study/test_fork.py"),
-    ("asserted times", "tests/transfer/test_similarities.py"),
     ("cell length", "notebooks/02_skill_neurons.ipynb"),
     ("cell length", "notebooks/04_adversarial.ipynb"),
     ("cell length", "notebooks/05_task_specificity.ipynb"),
@@ -58,10 +55,6 @@ NOT_YET: list[tuple[str, str]] = [
     ("function length", "skillkit/tuning/methods.py"),
     ("function length", "skillkit/tuning/prompt.py"),
     ("line length", "Snakefile"),
-    ("line length", "benchmarks/memory.py"),
-    ("line length", "benchmarks/ratio.py"),
-    ("line length", "benchmarks/scoring.py"),
-    ("line length", "benchmarks/tuning_step.py"),
     ("line length", "notebooks/02_skill_neurons.ipynb"),
     ("line length", "notebooks/03_perturbation.ipynb"),
     ("line length", "notebooks/04_adversarial.ipynb"),
@@ -123,10 +116,6 @@ NOT_YET: list[tuple[str, str]] = [
     ("line length", "tests/book/test_build.py"),
     ("line length", "tests/charts/test_figures.py"),
     ("line length", "tests/charts/test_robustness.py"),
-    ("line length", "tests/classroom/pretraining/test_training.py"),
-    ("line length", "tests/classroom/test_grammar.py"),
-    ("line length", "tests/classroom/test_tasks.py"),
-    ("line length", "tests/conftest.py"),
     ("line length", "tests/data/test_loading.py"),
     ("line length", "tests/models/test_prompts.py"),
     ("line length", "tests/neurons/test_factors.py"),
@@ -138,18 +127,11 @@ NOT_YET: list[tuple[str, str]] = [
     ("line length", "tests/notebooks/test_pages.py"),
     ("line length", "tests/notebooks/test_robustness.py"),
     ("line length", "tests/notebooks/test_transfer.py"),
-    ("line length", "tests/project.py"),
     ("line length", "tests/robustness/test_pairs.py"),
     ("line length", "tests/robustness/test_patching.py"),
     ("line length", "tests/robustness/test_robust_tuning.py"),
-    ("line length", "tests/running.py"),
     ("line length", "tests/study/test_engine.py"),
     ("line length", "tests/study/test_fork.py"),
-    ("line length", "tests/style.py"),
-    ("line length", "tests/test_cli.py"),
-    ("line length", "tests/test_results.py"),
-    ("line length", "tests/test_style.py"),
-    ("line length", "tests/tiny.py"),
     ("module length", "skillkit/book/build.py"),
     ("module length", "skillkit/charts/figures.py"),
     ("module length", "skillkit/models/backbones.py"),
@@ -194,7 +176,7 @@ def test_excuses_are_of_known_checks_and_in_order() -> None:
 
 
 def test_imports_keep_the_contracts() -> None:
-    """The layers, no circles, no torch where there should be none: see `tool.importlinter` in pyproject.toml."""
+    """The layers, no circles, no torch where there should be none (`tool.importlinter` in pyproject.toml)."""
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
