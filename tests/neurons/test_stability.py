@@ -191,6 +191,7 @@ def test_overlap_of_independent_tasks_is_what_chance_gives():
         overlap_of_tasks({name: [torch.zeros(2, 60, dtype=torch.bool)] for name in "ab"})
 
 
+@pytest.mark.slow
 def test_neurons_that_never_fire_are_none_that_chance_could_choose():
     """Two thirds of each site are silent: independent selections among the others share three times what the width suggests."""
     rng = np.random.default_rng(1)
