@@ -1,4 +1,4 @@
-"""The project's limits of style, each a function that finds what breaks it. `test_style.py` asserts that nothing does."""
+"""The project's limits of style, each a function that finds what breaks it."""
 
 import ast
 import json
@@ -79,7 +79,7 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 def public_functions(
     body: list[ast.stmt], prefix: str = ""
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Functions and methods that others call, with their names: no leading underscore but in `__init__` and its like."""
+    """Functions and methods that others call, with their names: not those with a leading underscore."""
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node.body, f"{node.name}.")
@@ -126,7 +126,7 @@ def long_cells() -> Iterator[Problem]:
 
 
 def long_lines() -> Iterator[Problem]:
-    """In Python files, stubs, the Snakefile and the code cells of notebooks: comments and strings included."""
+    """In Python files, stubs, the Snakefile and code cells of notebooks: comments and strings included."""
     texts = [*package_files(".py", ".pyi"), *test_files(), *sorted((ROOT / "benchmarks").glob("*.py"))]
     pieces = [(path, 1, path.read_text()) for path in [*texts, ROOT / "Snakefile"]]
     pieces += [(path, start + 1, source) for path in notebooks() for start, source in code_cells(path)]
@@ -142,7 +142,9 @@ def silent_packages() -> Iterator[Problem]:
         if path.name == "__init__.py" and path.parent != ROOT / "skillkit":
             said = ast.get_docstring(parsed(path)) or ""
             if "\nMay import: " not in said:
-                text = 'the docstring has to say what belongs here and, in a line "May import: …", what it imports'
+                text = (
+                    'the docstring has to say what belongs here and, in a line "May import: …", what it uses'
+                )
                 yield problem(path, 1, text)
 
 
@@ -217,7 +219,7 @@ def _name(node: ast.Name | ast.Attribute) -> str:
 
 
 def unmirrored_tests(cross_cutting: dict[str, str]) -> Iterator[Problem]:
-    """tests/x/test_y.py tests skillkit/x/y.py, or the package skillkit/x/y; `cross_cutting` says what others test."""
+    """tests/x/test_y.py tests skillkit/x/y.py or skillkit/x/y/, except for the `cross_cutting` ones."""
     for folder in sorted((ROOT / "skillkit").iterdir()):
         if (folder / "__init__.py").exists() and not list((ROOT / "tests" / folder.name).rglob("test_*.py")):
             yield problem(folder / "__init__.py", 1, f"tests/{folder.name} has no tests of this package")

@@ -32,7 +32,10 @@ def test_the_package_can_be_run_as_a_module():
 
 
 def test_planning_a_study_needs_no_torch(project):
-    code = "import sys\nfrom skillkit.study.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    code = (
+        "import sys\nfrom skillkit.study.studies import load_study\n"
+        "print(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9", "False"]
 

@@ -94,7 +94,7 @@ def test_an_untrained_word_looks_for_its_like_and_half_of_the_heads_not_at_itsel
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_follow_the_recorded_curve(name):
-    """The first 40 steps give the recorded losses (to a per cent: other machines add in another order), and fall."""
+    """The first 40 steps give the recorded losses, to a per cent: other machines add in another order."""
     run = Run(RECIPES[name])
     for _ in range(40):
         run.train_step()
