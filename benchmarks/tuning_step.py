@@ -5,6 +5,8 @@ Only the prompt rows are trained; the bare passes ask for the gradient of their 
 python benchmarks/tuning_step.py [--model minilm] [--task film_sentiment]
 """
 
+from itertools import chain, count, islice
+
 import numpy as np
 import torch
 from ratio import arguments, compare, load, report
@@ -23,8 +25,8 @@ if __name__ == "__main__":
     slot = 1 if backbone.family == "masked-lm" else 0
 
     def bare() -> None:
-        batches = train.shuffled(32, np.random.default_rng((0, 0)), backbone.device)
-        for _, batch in zip(range(STEPS), batches, strict=False):
+        epochs = (train.shuffled(32, np.random.default_rng((0, epoch)), backbone.device) for epoch in count())
+        for batch in islice(chain.from_iterable(epochs), STEPS):
             shape = (len(batch), slot + options.length + batch.ids.shape[1], backbone.hidden_size)
             embeddings = torch.randn(shape, device=backbone.device, requires_grad=True)
             if backbone.family == "encoder-decoder":

@@ -55,6 +55,10 @@ def test_files() -> list[Path]:
     return sorted((ROOT / "tests").rglob("*.py"))
 
 
+def benchmarks() -> list[Path]:
+    return sorted((ROOT / "benchmarks").glob("*.py"))
+
+
 def notebooks() -> list[Path]:
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -97,7 +101,7 @@ def long_modules() -> Iterator[Problem]:
 
 
 def long_functions() -> Iterator[Problem]:
-    for path in package_files():
+    for path in [*package_files(), *test_files(), *benchmarks()]:
         for node in functions(parsed(path)):
             count = (node.end_lineno or node.lineno) - node.lineno + 1
             if count > FUNCTION_LINES:
@@ -127,7 +131,7 @@ def long_cells() -> Iterator[Problem]:
 
 def long_lines() -> Iterator[Problem]:
     """In Python files, stubs, the Snakefile and code cells of notebooks: comments and strings included."""
-    texts = [*package_files(".py", ".pyi"), *test_files(), *sorted((ROOT / "benchmarks").glob("*.py"))]
+    texts = [*package_files(".py", ".pyi"), *test_files(), *benchmarks()]
     pieces = [(path, 1, path.read_text()) for path in [*texts, ROOT / "Snakefile"]]
     pieces += [(path, start + 1, source) for path in notebooks() for start, source in code_cells(path)]
     for path, first, text in pieces:
