@@ -20,10 +20,10 @@ study: $(READY)
 	@.venv/bin/skillkit run $(STUDY) --book
 
 test: $(READY)
-	@.venv/bin/pytest -n auto -m "not slow"
+	@.venv/bin/pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(READY)
-	@.venv/bin/pytest -n auto
+	@.venv/bin/pytest -n auto --dist loadfile
 
 check-book: $(READY)
 	@.venv/bin/skillkit check-book

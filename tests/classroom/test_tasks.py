@@ -230,6 +230,7 @@ def test_the_corpus_never_shows_a_text_that_may_be_tested():
         }
 
 
+@pytest.mark.slow
 def test_the_corpus_shows_every_word_and_answers_in_known_words():
     shown, answered = Counter(), Counter()
     for document in islice(corpus_documents(2), 25000):

@@ -25,6 +25,9 @@ def skillkit(project, *words):
     return done.returncode, done.stdout + done.stderr
 
 
+pytestmark = pytest.mark.slow  # each test runs Snakemake over several notebooks
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A finished study of one model and two tasks; the tests below change it one after the other."""
