@@ -13,6 +13,8 @@ import pytest
 import yaml
 from project import COMPARISON, NEURONS, make_project, notebook
 
+pytestmark = pytest.mark.slow  # each test runs Snakemake over several notebooks
+
 SKILLKIT = str(Path(sys.executable).with_name("skillkit"))
 ENVIRONMENT = {**os.environ, "SKILLKIT_PRELOAD": "papermill pandas"}  # these notebooks need no torch
 
@@ -23,9 +25,6 @@ def skillkit(project, *words):
         [SKILLKIT, *words], cwd=project, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
-
-
-pytestmark = pytest.mark.slow  # each test runs Snakemake over several notebooks
 
 
 @pytest.fixture(scope="module")
