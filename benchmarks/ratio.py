@@ -5,7 +5,6 @@ On a CPU the CPU time of one thread counts, on a GPU the time on the wall.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 
@@ -14,8 +13,6 @@ import torch
 
 from skillkit.data.loading import TaskData, load_task
 from skillkit.models.backbones import Backbone, load_backbone
-
-os.environ.setdefault("TQDM_DISABLE", "1")  # drawing progress takes time, too
 
 
 def arguments(description: str) -> argparse.Namespace:
