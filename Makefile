@@ -1,5 +1,5 @@
 # make book    from nothing to the rendered book in book/_build/html: installs into .venv, runs the default study
-# make test    the tests
+# make test    the tests but for the long ones; make test-all runs these too
 # make study STUDY=minilm    another study of studies/, and its book
 # make check-book    open every page of the book in headless Chromium
 # make clean   remove the book and the default study's results; other studies' results and .venv stay
@@ -11,7 +11,7 @@ PYTHON ?= python3
 export OMP_NUM_THREADS ?= 1
 READY := .venv/installed
 
-.PHONY: book study test check-book clean
+.PHONY: book study test test-all check-book clean
 
 book: $(READY)
 	@.venv/bin/skillkit run classroom --book
@@ -20,7 +20,10 @@ study: $(READY)
 	@.venv/bin/skillkit run $(STUDY) --book
 
 test: $(READY)
-	@.venv/bin/pytest -n auto
+	@.venv/bin/pytest -n auto --dist loadfile -m "not slow"
+
+test-all: $(READY)
+	@.venv/bin/pytest -n auto --dist loadfile
 
 check-book: $(READY)
 	@.venv/bin/skillkit check-book

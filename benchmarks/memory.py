@@ -1,4 +1,6 @@
-"""Peak memory of scoring for few and for eight times as many examples, each in a process of its own: it must not grow.
+"""Peak memory of scoring for few examples and for eight times as many: it must not grow.
+
+Each is measured in a process of its own.
 
 python benchmarks/memory.py [--model minilm] [--examples 64]
 """

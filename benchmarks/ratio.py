@@ -1,7 +1,7 @@
-"""How the benchmarks measure: two ways of doing something, in turns within one process, and the ratio of their times.
+"""How the benchmarks measure: two ways of doing something, in turns in one process, and their ratio.
 
-Absolute times depend on the machine and on what else it does; a ratio of neighbouring measurements hardly does. CPU time of one
-thread is used on a CPU, wall time on a GPU.
+Absolute times depend on the machine and on what else it does; ratios of neighbouring ones hardly do.
+On a CPU the CPU time of one thread counts, on a GPU the time on the wall.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def arguments(description: str) -> argparse.Namespace:
 
 
 def load(options: argparse.Namespace) -> tuple[Backbone, TaskData]:
-    """Model and data on one thread, training and validation split in the proportion that the bundled tasks have, 5 to 1."""
+    """Model and data, with five training examples for each validation example; one thread from here on."""
     torch.set_num_threads(1)
     data = load_task(options.task, limit=5 * options.examples)
     data.splits["validation"] = data.validation.select(range(min(options.examples, len(data.validation))))
@@ -39,7 +39,7 @@ def load(options: argparse.Namespace) -> tuple[Backbone, TaskData]:
 def compare(
     base: Callable[[], object], other: Callable[[], object], rounds: int, on_gpu: bool
 ) -> tuple[float, float, float]:
-    """Median of other / base over the rounds, and the smallest and largest ratio. One round is run first and not counted."""
+    """Time of `other` over that of `base`: median, least and largest ratio, but for the first round."""
 
     def timed(what: Callable[[], object]) -> float:
         clock = time.perf_counter if on_gpu else time.process_time

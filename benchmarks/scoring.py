@@ -1,4 +1,4 @@
-"""Scoring all neurons against bare forward passes over the same batches, and what 1,000 permutations add to it.
+"""Scoring all neurons against bare forward passes over the same batches, and with 1,000 permutations.
 
 python benchmarks/scoring.py [--model minilm] [--task film_sentiment]
 """
@@ -29,9 +29,8 @@ if __name__ == "__main__":
 
     tokens = sum(encoded.lengths.sum() for encoded in splits) / sum(map(len, splits))
     gpu = backbone.device.type == "cuda"
-    print(
-        f"{backbone.name}, {data.task.name}: {[len(s) for s in splits]} examples, {tokens:.0f} text tokens each"
-    )
+    sizes = [len(encoded) for encoded in splits]
+    print(f"{backbone.name}, {data.task.name}: {sizes} examples, {tokens:.0f} text tokens each")
     report("score_neurons / bare forward passes", compare(bare, scored, options.rounds, gpu), 1.25)
     report(
         "score_neurons with 1,000 permutations / without",

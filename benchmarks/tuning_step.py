@@ -1,16 +1,17 @@
 """A step of prompt tuning against forward and backward passes of the bare backbone on the same tokens.
 
-Both train the prompt rows only as far as gradients go: the bare passes ask for the gradient of the input embeddings.
+Only the prompt rows are trained; the bare passes ask for the gradient of their input embeddings.
 
 python benchmarks/tuning_step.py [--model minilm] [--task film_sentiment]
 """
+
+from itertools import chain, count, islice
 
 import numpy as np
 import torch
 from ratio import arguments, compare, load, report
 
 from skillkit.models.inputs import encode
-from skillkit.models.prompts import SoftPrompt
 from skillkit.tuning.prompt import tune_prompt
 
 STEPS = 40  # enough that tokenising the training split once, which is no part of a step, does not show
@@ -19,14 +20,13 @@ if __name__ == "__main__":
     options = arguments(__doc__)
     backbone, data = load(options)
     train = encode(backbone, data.train, data.task)
-    prompt = SoftPrompt.initial(backbone, options.length, 0)
     # One example is enough to evaluate on: the end of a run is not what is measured.
     data.splits["validation"] = data.validation.select([0])
     slot = 1 if backbone.family == "masked-lm" else 0
 
     def bare() -> None:
-        batches = train.shuffled(32, np.random.default_rng((0, 0)), backbone.device)
-        for _, batch in zip(range(STEPS), batches, strict=False):
+        epochs = (train.shuffled(32, np.random.default_rng((0, epoch)), backbone.device) for epoch in count())
+        for batch in islice(chain.from_iterable(epochs), STEPS):
             shape = (len(batch), slot + options.length + batch.ids.shape[1], backbone.hidden_size)
             embeddings = torch.randn(shape, device=backbone.device, requires_grad=True)
             if backbone.family == "encoder-decoder":

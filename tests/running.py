@@ -1,7 +1,11 @@
 """Run the notebooks on tiny random models, and read what they show."""
 
+import atexit
 import os
+import shutil
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import nbformat
 import papermill
@@ -11,6 +15,7 @@ from IPython.utils.capture import capture_output
 from papermill.translators import PythonTranslator
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForMaskedLM,
@@ -31,13 +36,10 @@ from skillkit.study.environment import QUIET
 from skillkit.study.table import NOTEBOOKS, notebook_parameters
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-
-
 FILES = sorted(FOLDER.glob("*.ipynb"))
 
-
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-
+TOKEN_IDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 
 # As little work as the pages can be run with: what is tested is that they run, not what they find.
 TINY = {
@@ -51,38 +53,62 @@ TINY = {
 
 
 def save_tiny_model(folder: Path, family: str) -> Path:
-    """A random model of a real class that reads the bundled tasks' words, as a folder that `load_backbone` takes."""
-    words = sorted(
-        {*vocabulary(), *(word for task in TASKS.values() for word in task.label_words)} - set(SPECIALS)
-    )
+    """A folder for `load_backbone`, the caller's own: a random model that reads the bundled tasks' words."""
+    return Path(shutil.copytree(made_once(family), folder / f"tiny-{family}"))
+
+
+@cache
+def made_once(family: str) -> Path:
+    """The folder that `save_tiny_model` copies, made when a session first asks for it."""
+    path = Path(mkdtemp(prefix=f"tiny-{family}-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    words = {*vocabulary(), *(word for task in TASKS.values() for word in task.label_words)}
+    tokenizer = word_tokenizer(sorted(words - set(SPECIALS)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        random_model(family, len(tokenizer)).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
     table = {word: number for number, word in enumerate(SPECIALS + words)}
     tokenizer = Tokenizer(models.WordLevel(table, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    torch.manual_seed(0)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        cls_token="<s>",
+        sep_token="</s>",
+    )
+
+
+def random_model(family: str, words: int) -> PreTrainedModel:
+    """Hidden 16, 2 (+2) layers, 24 FFN neurons."""
     if family == "roberta":
-        model = RobertaForMaskedLM(
-            RobertaConfig(
-                vocab_size=len(table), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-                max_position_embeddings=140, initializer_range=0.3, pad_token_id=1, bos_token_id=0, eos_token_id=2, type_vocab_size=1,
-            )
-        )  # fmt: skip
-    else:
-        model = T5ForConditionalGeneration(
-            T5Config(
-                vocab_size=len(table), d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, pad_token_id=1, eos_token_id=2,
-                decoder_start_token_id=1,
-            )
-        )  # fmt: skip
-    path = folder / f"tiny-{family}"
-    model.save_pretrained(path)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
-        cls_token="<s>", sep_token="</s>",
-    ).save_pretrained(path)  # fmt: skip
-    return path
+        config = RobertaConfig(
+            vocab_size=words,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=24,
+            max_position_embeddings=140,
+            initializer_range=0.3,
+            type_vocab_size=1,
+            **TOKEN_IDS,
+        )
+        return RobertaForMaskedLM(config)
+    sizes = dict(d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2)
+    return T5ForConditionalGeneration(
+        T5Config(vocab_size=words, **sizes, pad_token_id=1, eos_token_id=2, decoder_start_token_id=1)
+    )
 
 
 def write_untuned_cells(workplace: Path, model: str, tasks: list[str], limit: int) -> None:

@@ -156,4 +156,4 @@ def test_a_process_counts_its_own_seconds():
         "print(provenance()['seconds'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) >= 0.3
+    assert float(done.stdout) >= 0.3  # however busy the machine: it slept for so long

@@ -1,17 +1,17 @@
-"""Adversarial twins in the spirit of AdvGLUE: each attacked example beside its clean original, with the same label.
+"""Adversarial twins in the spirit of AdvGLUE: each attacked example beside its clean original.
 
 Every attack changes a text only in ways that keep the label for a human reader by construction:
 
 | construction | method | change | why the label stays |
 |---|---|---|---|
-| word | typo | one or two words misspelled inside (swap, drop, double, neighbouring key) | the word is still readable |
+| word | typo | one or two words misspelled (swap, drop, double, neighbouring key) | the word stays readable |
 | word | synonym | one to three words replaced by synonyms | same meaning, same inflection |
 | sentence | distractor | a tautology or an unrelated line before or after | it is about something else |
 | human | negation | two negations that cancel, or the opposite verdict denied | logically the same |
 | human | contrast | somebody else's view, set aside | the text still says what it said |
 
-Rows whose clean label is noise are left out. Only texts that belong to the test split by `grammar.bucket` are kept,
-so no attacked text is met in tuning or pretraining.
+Rows whose clean label is noise are left out. Only texts that belong to the test split by `drawing.bucket` are
+kept, so no attacked text is met in tuning or pretraining.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ NEIGHBOURS = {
 
 @dataclass(frozen=True)
 class Attack:
-    """One way to change an example: `apply` returns the new texts, or None where it does not fit the example."""
+    """One way to change an example: `apply` returns the new texts, or None where it does not fit."""
 
     method: str
     construction: str
@@ -68,9 +68,10 @@ class Attack:
 
 
 def misspell(word: str, draw: Draw) -> str:
-    """The word with one slip inside; its first and last letter stay, so that it can be read and its ending is kept.
+    """The word with one slip inside.
 
-    The result may by chance be another word; the caller checks.
+    Its first and last letters stay, so that it can be read and its ending is kept. The result may by chance
+    be another word; the caller checks.
     """
     place = 1 + draw.below(len(word) - 2)
     slip = draw.choice(("swap", "drop", "double", "key"))
@@ -212,11 +213,11 @@ def _replace(example: Example, column: int, text: str) -> tuple[str, ...]:
 def twin_rows(
     task: ClassroomTask, examples: Sequence[Example], labels: Sequence[int], seed: int = 0
 ) -> list[dict[str, object]]:
-    """The rows of a task's adversarial twin, made from its clean test examples and their (partly noisy) labels.
+    """The rows of a task's adversarial twin.
 
-    Columns: the text columns, `label`, `original_<text column>` (null where unchanged), `data_construction`
-    (word, sentence or human), `method`, `clean_row` (the original's row in the clean test split), and the
-    original's factors.
+    They are made from its clean test examples and their (partly noisy) labels. Columns: the text columns,
+    `label`, `original_<text column>` (null where unchanged), `data_construction` (word, sentence or human),
+    `method`, `clean_row` (the original's row in the clean test split), and the original's factors.
     """
     honest = [row for row, example in enumerate(examples) if example.label == labels[row]]
     rows: list[dict[str, object]] = []

@@ -1,17 +1,19 @@
 """Unlabelled text from the same grammars, for pretraining.
 
-`corpus_documents(seed)` yields `Document`s without end, in a fixed order for a seed, and `draw_document(draw)`
-draws the next one of a stream of choices:
+`corpus_documents(seed)` yields `Document`s without end, in a fixed order for a seed, and
+`draw_document(draw)` draws the next one of a stream of choices:
 - `texts`: one text, or the two texts of a pair, spelled as in the tasks (lowercase, ordinary punctuation);
-- `kind`: the clean task whose grammar drew it ("film_sentiment", …, "question_paraphrase"), or "remark" for plain lines;
+- `kind`: the clean task whose grammar drew it ("film_sentiment", …, "question_paraphrase"), or "remark" for
+  plain lines;
 - `factors`: the same factors as the task columns (without the prefix `factor_`);
-- `answers`: one-word answers, all of them vocabulary words, to one-word questions about the text, for pretraining
-  lines with an answer slot. Questions by kind:
-  reviews: mood (bad/good), domain (film/food/gadget), subject, word, negated (yes/no), contrast (yes/no);
-  topics: topic, agent, object; inference: truth (yes/maybe/no), entailed (yes/no), key; paraphrase: same
-  (different/same); acceptability: grammar (wrong/right), key; excuses: excuse (invalid/valid); remarks: none.
+- `answers`: one-word answers, all of them vocabulary words, to one-word questions about the text, for
+  pretraining lines with an answer slot. Questions by kind: reviews: mood (bad/good), domain
+  (film/food/gadget), subject, word, negated (yes/no), contrast (yes/no); topics: topic, agent, object;
+  inference: truth (yes/maybe/no), entailed (yes/no), key; paraphrase: same (different/same); acceptability:
+  grammar (wrong/right), key; excuses: excuse (invalid/valid); remarks: none.
 Held-out words and templates occur as often as all others. Some words are replaced by synonyms, so that every
-vocabulary word occurs. No text (or pair, in either order) that could be in any test split, of any seed, occurs.
+vocabulary word occurs. No text (or pair, in either order) that could be in any test split, of any seed,
+occurs.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def _any_document(draw: Draw, kind: str) -> Document:
 
 
 def _plain_line(picker: Picker) -> str:
-    """A line that no task asks about; here the words of distractors and rewrites occur, away from any task."""
+    """A line that no task asks about, in which the words of distractors and rewrites occur."""
     kind = picker.draw.below(4)
     if kind == 0:
         return sentence(remark(picker))

@@ -1,4 +1,4 @@
-"""What every bundled grammar shares: seeded choices, pools of words with a held-out part, and one drawn example.
+"""What every bundled grammar shares: seeded choices, pools of words with a held-out part, and an example.
 
 Only `random.Random.random()` is used to make a choice, because it is the one method whose stream Python
 promises never to change; seeds come from a SHA-256 digest of readable parts. Hence the same sentences on
@@ -56,7 +56,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Pool(Generic[Item]):
-    """Interchangeable words or templates: `seen` may be used in every split, `held` in the test split only."""
+    """Interchangeable words or templates: `seen` for every split, `held` for the test split only."""
 
     seen: tuple[Item, ...]
     held: tuple[Item, ...] = ()
@@ -146,7 +146,7 @@ class Example:
 
 
 def sentence(text: str) -> str:
-    """Tidy a filled-in template: single spaces, `an` before a vowel, no space before punctuation, a full stop."""
+    """Tidy a filled-in template: single spaces, `an` before vowels, tight punctuation, a full stop."""
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"\s+([.,?!:])", r"\1", text)
     text = re.sub(r"\ban? (?=[a-z])", "a ", text)

@@ -14,8 +14,17 @@ Rule = Callable[[Picker, int], Example]
 class ClassroomTask:
     """One bundled task.
 
-    `label_words`: one vocabulary word per label. `noise`: share of flipped labels in every split. `twin`: name of the
-    adversarial twin, or None for a twin itself; `original`: for a twin, the name of its clean task.
+    Attributes:
+        name: the name that `load_task` takes.
+        type: what is asked, as in the task table ("sentiment", "inference", …).
+        text_columns: the column of the text, or those of the two texts of a pair.
+        labels: the name of each label, by number.
+        label_words: one vocabulary word for each label.
+        noise: share of flipped labels in every split.
+        description: one line for readers.
+        rule: draws an example of a given label.
+        twin: name of the adversarial twin; None for a twin itself.
+        original: for a twin, the name of its clean task.
     """
 
     name: str

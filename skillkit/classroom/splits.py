@@ -1,12 +1,14 @@
-"""Seeded splits of the bundled tasks, with documented generating factors, exact label noise and held-out test words.
+"""Seeded splits of the bundled tasks, with generating factors, exact label noise and held-out test words.
 
 Columns of a split: the task's text columns, int64 `label`, and `factor_*` columns (documented in the grammar
 module of each task), among them
-- `factor_noise`: 1 where the label was flipped on purpose (the share is `ClassroomTask.noise`, exact and balanced),
-- `factor_held_out_word`, `factor_held_out_template`: 1 where a word or sentence pattern was used that only the test
-  split has. In train and validation both are 0 throughout.
+- `factor_noise`: 1 where the label was flipped on purpose (the share is `ClassroomTask.noise`, exact and
+  balanced),
+- `factor_held_out_word`, `factor_held_out_template`: 1 where a word or sentence pattern was used that only
+  the test split has. In train and validation both are 0 throughout.
 
-Which split a text may be in is a property of the text (`drawing.bucket`), so splits are disjoint for every seed.
+Which split a text may be in is a property of the text (`drawing.bucket`), so splits are disjoint for every
+seed.
 """
 
 from __future__ import annotations
@@ -23,16 +25,13 @@ from skillkit.classroom.tasks import TASKS, find_task
 
 SIZES = {"train": 3000, "validation": 400, "test": 1000}
 
-
 #: Chance of a held-out item wherever there is a choice, in the half of the test examples that may have any.
 HELD_OUT_WORD = 0.5
-
-
 HELD_OUT_TEMPLATE = 0.3
 
 
 def draw_examples(task: ClassroomTask, split: str, size: int, seed: int = 0) -> list[Example]:
-    """`size` different examples of one split before label noise, the labels in turn so that they balance exactly."""
+    """Different examples of one split before label noise, with each label equally often."""
     draw = Draw("classroom", task.name, split, seed)
     examples: list[Example] = []
     known: set[tuple[str, ...]] = set()
@@ -55,7 +54,7 @@ def _picker(draw: Draw, split: str) -> Picker:
 
 
 def noisy_labels(examples: list[Example], classes: int, noise: float, draw: Draw) -> list[int]:
-    """Labels with the same number of randomly chosen rows of each class moved to the other classes in turn."""
+    """The labels, with as many random rows of each class moved to the other classes in turn."""
     labels = [example.label for example in examples]
     flips = round(noise * len(examples) / classes)
     for label in range(classes):
@@ -74,8 +73,12 @@ def _clean_split(name: str, split: str, seed: int) -> tuple[tuple[Example, ...],
 
 
 def draw_task(name: str, seed: int = 0) -> None:
-    """Draw a bundled task's examples ahead of time: later calls of `classroom_splits` in this process, or in forks of it, find them
-    drawn. Raises `SkillkitError` for an unknown name.
+    """Draw a bundled task's examples ahead of time.
+
+    Later calls of `classroom_splits` in this process, or in forks of it, find them drawn.
+
+    Raises:
+        SkillkitError: for an unknown name.
     """
     task = find_task(name)
     for split in ("test",) if task.original else SIZES:
@@ -85,7 +88,10 @@ def draw_task(name: str, seed: int = 0) -> None:
 def classroom_splits(name: str, seed: int = 0) -> dict[str, Dataset]:
     """The splits of a bundled task: train, validation and test, or only test for an adversarial twin.
 
-    The same name and seed give the same bytes everywhere. Raises `SkillkitError` for an unknown name.
+    The same name and seed give the same bytes everywhere.
+
+    Raises:
+        SkillkitError: for an unknown name.
     """
     task = find_task(name)
     if task.original:

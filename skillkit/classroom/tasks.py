@@ -35,7 +35,7 @@ FACTORS: dict[str, str] = {
     "held_out_template": "has a sentence pattern that only the test split has",
     "noise": "the label was flipped on purpose",
 }
-"""What the generating factors mean that can be asked about with a few values; the grammar modules have the others."""
+"""What the generating factors of few values mean; the others are described in the grammar modules."""
 
 
 def _review(domain: str, noise: float) -> ClassroomTask:
@@ -46,7 +46,8 @@ def _review(domain: str, noise: float) -> ClassroomTask:
         labels=("negative", "positive"),
         label_words=("bad", "good"),
         noise=noise,
-        description=f"Does the writer like the {domain}? A negation flips a word; a contrast sets one verdict aside.",
+        description=f"Does the writer like the {domain}? A negation flips a word; "
+        "a contrast sets one verdict aside.",
         rule=partial(draw_review, domain_name=domain),
     )
 
@@ -72,7 +73,8 @@ _CLEAN = (
         labels=("not_entailment", "entailment"),
         label_words=("no", "yes"),
         noise=0.03,
-        description="Does the premise make the hypothesis true? Two-way; things people and animals do outdoors.",
+        description="Does the premise make the hypothesis true? Two-way; "
+        "things people and animals do outdoors.",
         rule=draw_park_pair,
     ),
     ClassroomTask(
@@ -82,7 +84,8 @@ _CLEAN = (
         labels=("entailment", "neutral", "contradiction"),
         label_words=("yes", "maybe", "no"),
         noise=0.03,
-        description="Is the hypothesis true, open or false given the premise? Three-way; what happens in a house.",
+        description="Is the hypothesis true, open or false given the premise? Three-way; "
+        "what happens in a house.",
         rule=draw_home_pair,
     ),
     ClassroomTask(
@@ -125,7 +128,8 @@ def _with_twin(task: ClassroomTask) -> tuple[ClassroomTask, ClassroomTask]:
         name=twin_name,
         noise=0.0,
         original=task.name,
-        description=f"Test examples of {task.name} under word, sentence and human-style attacks that keep the label.",
+        description=f"Test examples of {task.name} under word, sentence and human-style attacks "
+        "that keep the label.",
         **shared,
     )
     return ClassroomTask(**{**task.__dict__, "twin": twin_name}), twin
@@ -136,7 +140,11 @@ TASKS: dict[str, ClassroomTask] = {task.name: task for clean in _CLEAN for task 
 
 
 def find_task(name: str) -> ClassroomTask:
-    """The task called `name`; raises `SkillkitError` (a ValueError) that lists the bundled tasks otherwise."""
+    """The task of that name.
+
+    Raises:
+        SkillkitError: there is none; the message lists the bundled tasks.
+    """
     if name not in TASKS:
         raise unknown("bundled task", name, TASKS)
     return TASKS[name]

@@ -48,7 +48,7 @@ def _vocabulary() -> tuple[str, ...]:
 
 
 def vocabulary() -> list[str]:
-    """All words and punctuation marks of the tasks, label words, attacks (typos aside) and the corpus, sorted."""
+    """All words and punctuation marks of tasks, label words, attacks (typos aside) and corpus, sorted."""
     return list(_vocabulary())
 
 

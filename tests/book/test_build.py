@@ -88,6 +88,7 @@ def built(project):
     return book.build_book(["tiny"]).parent
 
 
+@pytest.mark.slow
 def test_every_page_that_was_made_is_in_the_book_and_no_other(built):
     pages = {
         path.relative_to(built / "pages/tiny").with_suffix("").as_posix()
@@ -100,6 +101,7 @@ def test_every_page_that_was_made_is_in_the_book_and_no_other(built):
     assert pages == wanted | {"overview", "mini-roberta/overview", "mini-t5/overview"}
 
 
+@pytest.mark.slow
 def test_a_page_names_its_place_shows_its_parameters_and_how_to_run_it_again(built):
     text = (built / "pages/tiny/mini-t5/sst2/01_prompt_tuning.html").read_text()
     assert "<title>A page with a figure: mini-t5 · sst2" in text
@@ -108,6 +110,7 @@ def test_a_page_names_its_place_shows_its_parameters_and_how_to_run_it_again(bui
     assert 'study = "tiny"' not in plain(text), "the cell with default parameters is not shown"
 
 
+@pytest.mark.slow
 def test_the_status_page_says_what_ran_and_what_failed(built):
     words = plain((built / "status.html").read_text())
     assert "Prompt tuning 4 3 s 3 s 1.0 GB" in words and "Skill neurons 2" in words
@@ -121,10 +124,12 @@ def test_the_reference_has_a_page_for_each_package_with_links_into_it(built):
     assert 'href="models.html#skillkit.models.backbones.load_backbone"' in interface
 
 
+@pytest.mark.slow
 def test_the_book_remembers_what_it_shows(built, project):
     assert book.shown() == ["tiny"]
 
 
+@pytest.mark.slow
 def test_nothing_in_the_book_loads_a_script_or_style_from_elsewhere(built):
     for path in built.rglob("*.html"):
         tags = re.findall(
@@ -135,6 +140,7 @@ def test_nothing_in_the_book_loads_a_script_or_style_from_elsewhere(built):
     assert (built / "_static" / "vega-bundle.js").stat().st_size > 500_000
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(find_chromium() is None, reason="needs Chromium and chromedriver")
 def test_every_page_opens_in_a_browser_with_all_figures_and_formulas(built):
@@ -165,6 +171,7 @@ def test_the_browser_check_finds_what_is_broken(tmp_path, monkeypatch):
     assert said.count("figure not drawn") == 1
 
 
+@pytest.mark.slow
 def test_a_warning_stops_the_book_and_is_shown(built, project):
     page = project / "book" / "concepts" / "math.md"
     page.write_text(MATH + "\nSee {doc}`nowhere`.\n")

@@ -1,4 +1,4 @@
-"""Seeded choices, the hash that assigns a text to a split, and the reviews' truth against an independent reader."""
+"""Seeded choices, the hash that puts a text into a split, and the reviews' truth against another reader."""
 
 import re
 
@@ -87,7 +87,7 @@ def _polarity_words():
 
 
 def _read_verdict(text, polarity):
-    """A slow reader that knows English contrast markers and negators, and nothing about how texts are drawn."""
+    """A slow reader that knows contrast markers and negators, and nothing about how texts are drawn."""
     for pattern in (
         r".*, but (?:overall |in the end )?(.*)",
         r"although .*?, (.*) overall\.",

@@ -1,4 +1,4 @@
-"""The bundled tasks: the same bytes everywhere, balanced, covered by the vocabulary, and solved by no single word."""
+"""The bundled tasks: the same bytes everywhere, balanced, in the vocabulary, and solved by no single word."""
 
 import hashlib
 import json
@@ -83,7 +83,7 @@ def pools_in(value):
 
 
 def content_words(items):
-    """The words of single-word items, and the last word of "a zipper" or "in vienna"; longer phrases are left out."""
+    """The words of single-word items, and the last word of "a zipper" or "in vienna": no longer phrases."""
     return {
         word
         for item in items
@@ -230,6 +230,7 @@ def test_the_corpus_never_shows_a_text_that_may_be_tested():
         }
 
 
+@pytest.mark.slow
 def test_the_corpus_shows_every_word_and_answers_in_known_words():
     shown, answered = Counter(), Counter()
     for document in islice(corpus_documents(2), 25000):

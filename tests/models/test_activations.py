@@ -74,7 +74,8 @@ def test_changing_no_neuron_changes_nothing(backbone):
     assert torch.equal(label_logits(backbone, prompt, dataset, TASK), plain)  # and the hooks are gone
 
 
-def test_zeroing_equals_zeroing_the_columns_of_the_weights(backbone):
+def test_zeroing_equals_zeroing_the_columns_of_the_weights(own_backbone):
+    backbone = own_backbone
     prompt, dataset = SoftPrompt.initial(backbone, 3, 0), toy_dataset(9, 0)
     mask = torch.rand(len(backbone.sites), 20, generator=torch.Generator().manual_seed(0)) < 0.3
     with intervene(backbone, mask, "zero"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import TASK, tiny_backbone, toy_data
+from tiny import TASK, fresh_backbone, tiny_backbone, toy_data
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
@@ -189,7 +189,7 @@ def test_selections_have_the_same_number_in_every_site(setting) -> None:
 
 def test_a_planted_neuron_is_found_and_breaking_it_breaks_the_answers() -> None:
     """One decoder neuron alone moves the answer to the other label word; labels are the model's answers."""
-    backbone, data = tiny_backbone("t5"), toy_data(120, 80)
+    backbone, data = fresh_backbone("t5"), toy_data(120, 80)
     prompt = SoftPrompt.initial(backbone, 3, 0)
     last = len(backbone.sites) - 1
     active = (record(backbone, prompt, data.train, TASK)[:, last, 0] > 0).float().mean(0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import FAMILIES, TASK, tiny_backbone, toy_data, toy_dataset
+from tiny import FAMILIES, TASK, fresh_backbone, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
@@ -95,7 +95,7 @@ class TestPlantedNeuron:
     """A model of one layer in which neuron 5 alone sees the label and alone writes the answer."""
 
     def build(self):
-        backbone = tiny_backbone("roberta")
+        backbone = fresh_backbone("roberta")
         model, tokenizer = backbone.model, backbone.tokenizer
         with torch.no_grad():
             for parameter in model.parameters():
@@ -254,7 +254,7 @@ def test_counts_are_floors_without_rounding_error(fraction, width, count):
 
 @pytest.mark.parametrize("family", ["roberta", "t5"])
 def test_silent_neurons_do_not_vary(family):
-    backbone = tiny_backbone(family)
+    backbone = fresh_backbone(family)
     with torch.no_grad():
         backbone.up(backbone.sites[0])[0].weight[3] = 0.0  # its activation depends on nothing
     scores = score_neurons(backbone, SoftPrompt.initial(backbone, 2, 0), toy_data(20, 12))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from tiny import TASK, tiny_backbone, toy_data, toy_dataset
+from tiny import TASK, fresh_backbone, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
@@ -63,7 +63,7 @@ def test_pooled_accuracy_equals_a_loop(family, pool):
 
 def test_a_planted_word_detector_predicts_and_lists_its_word():
     """Neuron 5 of layer 0 reads the embedding of one word, which occurs under label 1 alone."""
-    backbone = tiny_backbone("roberta")
+    backbone = fresh_backbone("roberta")
     word = backbone.tokenizer.convert_tokens_to_ids("word7")
     with torch.no_grad():
         up = backbone.up(backbone.sites[0])[0]

@@ -114,6 +114,7 @@ def test_a_planted_relation_is_found_and_an_unrelated_measure_is_not() -> None:
     assert set(table.loc["overlap"].index) == {"all models", "small", "large"}
 
 
+@pytest.mark.slow
 def test_the_interval_depends_on_tasks_not_on_copies_of_a_task() -> None:
     """Repeating every point adds no witness: the bootstrap draws tasks."""
     points = planted(6, slope=0.2)

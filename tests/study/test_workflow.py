@@ -16,6 +16,8 @@ from project import COMPARISON, NEURONS, make_project, notebook
 
 from skillkit.files import file_digest
 
+pytestmark = pytest.mark.slow  # each test runs Snakemake over several notebooks
+
 SKILLKIT = str(Path(sys.executable).with_name("skillkit"))
 ENVIRONMENT = {**os.environ, "SKILLKIT_PRELOAD": "papermill pandas"}  # these notebooks need no torch
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import TASK, tiny_backbone, toy_data
+from tiny import TASK, fresh_backbone, tiny_backbone, toy_data
 from torch import nn
 
 from skillkit.errors import SkillkitError
@@ -59,7 +59,7 @@ def test_full_tuning_changes_neuron_weights(family):
 @pytest.mark.parametrize("family", ["roberta", "t5-gated", "gpt2"])
 def test_methods_start_from_the_backbone_s_function(family, method):
     """Before the first step nothing is changed: new biases, adapters and LoRA's second matrix are zero."""
-    backbone, data = tiny_backbone(family), toy_data()
+    backbone, data = fresh_backbone(family), toy_data()
     before = label_logits(backbone, None, data.test, TASK)
     parameters, _ = _PREPARE[method](backbone)
     assert parameters and all(parameter.requires_grad for parameter in parameters)

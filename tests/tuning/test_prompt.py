@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import FAMILIES, TASK, tiny_backbone, toy_data
+from tiny import FAMILIES, TASK, fresh_backbone, tiny_backbone, toy_data
 
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
@@ -134,7 +134,7 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_says_so():
-    backbone = tiny_backbone("t5")
+    backbone = fresh_backbone("t5")
     with torch.no_grad():
         backbone.embeddings.weight[backbone.tokenizer.convert_tokens_to_ids("word3")] = torch.nan
     with pytest.raises(SkillkitError, match=r"became nan at step \d+ .* lower learning rate"):

@@ -1,9 +1,9 @@
 """A chore and an excuse for not doing it: valid (1) or not (0).
 
-`reason` names the kind of excuse. Valid: `fault` (something that this chore needs is missing or broken), `done` (it has
-been done), `unable` (illness). Invalid: `other_fault` and `other_done` (the same about another chore), `fine`
-(what it needs works), `unwilling`, `recovered` (denied illness). `matched`: the excuse is about this chore (1), about
-another (0), or about the speaker (2). `negated`: the excuse has a negation.
+`reason` names the kind of excuse. Valid: `fault` (something that this chore needs is missing or broken),
+`done` (it has been done), `unable` (illness). Invalid: `other_fault` and `other_done` (the same about another
+chore), `fine` (what it needs works), `unwilling`, `recovered` (denied illness). `matched`: the excuse is
+about this chore (1), about another (0), or about the speaker (2). `negated`: the excuse has a negation.
 """
 
 from __future__ import annotations

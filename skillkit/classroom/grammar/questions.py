@@ -1,9 +1,9 @@
 """Pairs of questions that ask the same thing (1) or not (0).
 
-`relation` names what differs: for duplicates `template` (another way to ask), `synonym` (the other verb), `both`,
-`order` (the detail moves to the front); otherwise `object`, `verb`, `intent`, `detail`, or `roles` (origin and goal
-of a journey change places). Non-duplicates are reworded as often as duplicates are, so that the number of shared
-words does not tell. Other factors: `intent`, `action`, `kind` (action or route).
+`relation` names what differs: for duplicates `template` (another way to ask), `synonym` (the other verb),
+`both`, `order` (the detail moves to the front); otherwise `object`, `verb`, `intent`, `detail`, or `roles`
+(origin and goal of a journey change places). Non-duplicates are reworded as often as duplicates are, so that
+the number of shared words does not tell. Other factors: `intent`, `action`, `kind` (action or route).
 """
 
 from __future__ import annotations

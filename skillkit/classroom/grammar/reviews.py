@@ -1,8 +1,8 @@
 """Reviews with a good or bad verdict: negation flips a word, and a contrast puts the other verdict aside.
 
-Factors: `sign` (+1/-1, polarity of the deciding word), `negated` (the deciding clause), `minor` (polarity of the
-clause that is set aside, 0 where there is none), `aspect` (the noun judged), `key` (the deciding word),
-`part` (adjective, verb or noun), `frame` and `template` (names in lexicon_reviews).
+Factors: `sign` (+1/-1, polarity of the deciding word), `negated` (the deciding clause), `minor` (polarity of
+the clause that is set aside, 0 where there is none), `aspect` (the noun judged), `key` (the deciding word),
+`part` (adjective, verb or noun), `frame` and `template` (names in lexicon.reviews).
 """
 
 from __future__ import annotations

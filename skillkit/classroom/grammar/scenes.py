@@ -1,4 +1,4 @@
-"""Premise and hypothesis pairs about small scenes, related by word meaning, detail, number of roles or negation.
+"""Premise and hypothesis pairs about small scenes, related by word meaning, detail, roles or negation.
 
 A pair is drawn as an event and a changed event. `relation` names the change:
 
@@ -39,6 +39,7 @@ from skillkit.classroom.lexicon.scenes import (
     Verb,
     World,
 )
+from skillkit.errors import unknown
 
 TRUTHS = ("entailment", "neutral", "contradiction")
 ANSWERS = {"entailment": "yes", "neutral": "maybe", "contradiction": "no"}
@@ -178,6 +179,27 @@ def _wrap(picker: Picker, form: str, event: str) -> str:
 def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
     """Draw an event of the given kind and change it as `relation` says."""
     draw = picker.draw
+    event, agent_group, thing_group = _draw_event(picker, world, relation, kind)
+    agent = event.agent
+    if relation in ("general", "particular"):
+        at_agent = not event.thing or draw.chance(0.4)
+        wide = replace(event, agent=agent_group) if at_agent else replace(event, thing=thing_group)
+        key = agent if at_agent else event.thing
+        return Pair(event, wide, key) if relation == "general" else Pair(wide, event, key)
+    # Elsewhere general words decide nothing. They occur all the same, so that they do not tell the label
+    # either.
+    if event.thing and draw.chance(0.25):
+        event = replace(event, thing=thing_group)
+    if draw.chance(0.25):
+        event = replace(event, agent=agent_group)
+    general = event.agent == agent and draw.chance(0.3)
+    target = replace(event, agent=agent_group) if general else event
+    return _changed_event(picker, world, relation, event, target, general)
+
+
+def _draw_event(picker: Picker, world: World, relation: str, kind: str) -> tuple[Event, str, str]:
+    """An event that `relation` can change, and the groups that its agent and its thing (if any) are from."""
+    draw = picker.draw
     acting = [group for group in world.agents if kind != "act" or group not in ("animal", "pet")]
     agent_group = draw.choice(acting)
     agent = picker.word(world.agents[agent_group])
@@ -200,47 +222,46 @@ def _event_pair(picker: Picker, world: World, relation: str, kind: str) -> Pair:
     adjective = picker.word(ADJECTIVES) if draw.chance(0.3) else ""
     place = picker.word(world.places) if draw.chance(0.5) else ""
     event = Event(agent, verb, thing, adjective, place, passive=bool(thing) and draw.chance(0.15))
-    if relation not in (
-        "general",
-        "particular",
-    ):  # general words decide nothing here, but must not tell either
-        if thing and draw.chance(0.25):
-            event = replace(event, thing=thing_group)
-        if draw.chance(0.25):
-            event = replace(event, agent=agent_group)
-    general = event.agent == agent and relation not in ("general", "particular") and draw.chance(0.3)
-    target = replace(event, agent=agent_group) if general else event
+    return event, agent_group, thing_group
 
-    if relation in ("general", "particular"):
-        at_agent = not thing or draw.chance(0.4)
-        wide = replace(event, agent=agent_group) if at_agent else replace(event, thing=thing_group)
-        key = agent if at_agent else thing
-        return Pair(event, wide, key) if relation == "general" else Pair(wide, event, key)
+
+def _changed_event(
+    picker: Picker, world: World, relation: str, event: Event, target: Event, general: bool
+) -> Pair:
+    """Change `target`, which is the event, its agent named by a general word if `general`."""
+    verb, draw = event.verb, picker.draw
+    word = verb.form(world.progressive)
     if relation in ("drop", "detail"):
-        at_place = draw.chance(0.6)
-        word = (place if at_place else adjective) or picker.word(world.places if at_place else ADJECTIVES)
-        rich, poor = (event, target) if relation == "drop" else (target, event)
-        rich = replace(rich, place=word) if at_place else replace(rich, adjective=word)
-        poor = replace(poor, place="") if at_place else replace(poor, adjective="")
-        premise, hypothesis = (rich, poor) if relation == "drop" else (poor, rich)
-        return Pair(premise, hypothesis, word.split()[-1], general)
-    if relation == "passive":
-        return Pair(event, replace(target, passive=not event.passive), verb.form(world.progressive), general)
-    if relation == "roles":
-        swapped = replace(event, agent=event.thing, thing=event.agent, passive=draw.chance(0.5))
-        return Pair(event, swapped, verb.form(world.progressive))
+        return _detail(picker, world, relation, event, target, general)
     if relation == "other_act":
         return _other_act(picker, world, event, target, general)
+    if relation == "passive":
+        return Pair(event, replace(target, passive=not event.passive), word, general)
+    if relation == "roles":
+        swapped = replace(event, agent=event.thing, thing=event.agent, passive=draw.chance(0.5))
+        return Pair(event, swapped, word)
     if relation == "not":
-        return Pair(
-            event, replace(target, negated=True, passive=False), verb.form(world.progressive), general
-        )
+        return Pair(event, replace(target, negated=True, passive=False), word, general)
     if relation == "opposite":
         anti = OPPOSITES[verb.anti]
         return Pair(event, replace(target, verb=anti), anti.form(world.progressive), general)
     if relation == "nobody":
-        return Pair(event, replace(target, nobody=True, place=place if draw.chance(0.7) else ""), "nobody")
-    raise ValueError(f"no rule for the relation {relation!r}")
+        place = event.place if draw.chance(0.7) else ""
+        return Pair(event, replace(target, nobody=True, place=place), "nobody")
+    raise unknown("relation", relation, KINDS)
+
+
+def _detail(picker: Picker, world: World, relation: str, event: Event, target: Event, general: bool) -> Pair:
+    """A place or an adjective that the premise alone has ("drop"), or the hypothesis alone ("detail")."""
+    at_place = picker.draw.chance(0.6)
+    word = (event.place if at_place else event.adjective) or picker.word(
+        world.places if at_place else ADJECTIVES
+    )
+    rich, poor = (event, target) if relation == "drop" else (target, event)
+    rich = replace(rich, place=word) if at_place else replace(rich, adjective=word)
+    poor = replace(poor, place="") if at_place else replace(poor, adjective="")
+    premise, hypothesis = (rich, poor) if relation == "drop" else (poor, rich)
+    return Pair(premise, hypothesis, word.split()[-1], general)
 
 
 def _other_act(picker: Picker, world: World, event: Event, target: Event, general: bool) -> Pair:

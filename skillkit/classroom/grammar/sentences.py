@@ -1,7 +1,7 @@
 """Sentences that are grammatical (1) or not (0), drawn as one member of a minimal pair.
 
-`phenomenon`: agreement_be and agreement_verb (with a noun of another number in between where `attractor` is 1),
-determiner, reflexive, tense, auxiliary, case, order (two neighbouring words swapped), missing_verb.
+`phenomenon`: agreement_be and agreement_verb (with a noun of another number in between where `attractor` is
+1), determiner, reflexive, tense, auxiliary, case, order (two neighbouring words swapped), missing_verb.
 `plural`: number of the subject. `key`: the word that is right or wrong.
 """
 
@@ -65,7 +65,11 @@ def draw_sentence(picker: Picker, label: int) -> Example:
 
 
 def _subject(picker: Picker) -> tuple[str, int, int]:
-    """A subject with, half of the time, a second noun after it: (words, plural, attractor of another number)."""
+    """A subject, half of the time with a second noun after it.
+
+    Returns:
+        The words, whether the subject is plural, and whether the second noun is of another number.
+    """
     plural = int(picker.draw.chance(0.5))
     text = "the " + picker.word(NOUNS).split("/")[plural]
     if not picker.draw.chance(0.5):

@@ -1,6 +1,7 @@
 """Sentences about one of four topics, sometimes beside a word of another topic.
 
-Factors: `topic` (the label's name), `other` (the topic of the intruding word, or "none"), `frame`, `template`.
+Factors: `topic` (the label's name), `other` (the topic of the intruding word, or "none"), `frame`,
+`template`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Synonyms for word-level attacks, and the lines that sentence-level and human-style attacks put around a text."""
+"""Synonyms for word-level attacks, and the lines that other attacks put around a text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ def synonym_table(table: str) -> dict[str, str]:
 
 #: word -> a synonym that fits wherever the grammars use the word (most occur in no clean example).
 SYNONYMS: dict[str, str] = synonym_table("""
-  great grand | excellent exquisite | wonderful wondrous | lovely adorable | superb sublime | brilliant dazzling
+  great grand | excellent exquisite | wonderful wondrous | lovely adorable | superb sublime 
+| brilliant dazzling
 | fantastic fabulous | impressive striking | perfect flawless | pleasant agreeable | charming endearing
-| splendid glorious | remarkable exceptional | outstanding stellar | delightful enchanting | enjoyable entertaining
-| awful ghastly | terrible abysmal | horrible horrid | poor inferior | dreadful dire | disappointing underwhelming
+| splendid glorious | remarkable exceptional | outstanding stellar | delightful enchanting
+| enjoyable entertaining
+| awful ghastly | terrible abysmal | horrible horrid | poor inferior | dreadful dire
+| disappointing underwhelming
 | weak feeble | mediocre inadequate | annoying irritating | unpleasant disagreeable | miserable wretched
 | lousy crummy | ugly hideous | boring dreary | pathetic pitiful | frustrating infuriating
 | gripping engrossing | clever smart | hilarious funny | touching heartwarming | thrilling exciting
@@ -33,14 +36,17 @@ SYNONYMS: dict[str, str] = synonym_table("""
 | measured gauged | observed noticed | discovered uncovered | analyzed examined | analyze examine
 | chopped diced | roasted grilled | stirred mixed | stir mix | kicked booted | defended guarded
 | child kid | adult grownup | man gentleman | woman lady | boy lad | boys lads | dog hound | rabbit bunny
-| horse steed | bicycle bike | car automobile | truck lorry | violin fiddle | sofa couch | bag sack | bucket pail
+| horse steed | bicycle bike | car automobile | truck lorry | violin fiddle | sofa couch | bag sack
+| bucket pail
 | cup mug | father dad | mother mom | grandmother grandma | grandfather grandpa | fridge refrigerator
 | garden yard | hall hallway | cellar basement | beach shore | river stream | path trail
 | washed rinsed | repaired mended | bought purchased | purchase acquire | holding grasping | lifting hoisting
 | throwing tossing | pushing shoving | picking plucking | hiding concealing | sleeping snoozing | slept dozed
-| resting relaxing | jumping leaping | chasing pursuing | watching observing | helping assisting | helped assisted
+| resting relaxing | jumping leaping | chasing pursuing | watching observing | helping assisting
+| helped assisted
 | closed shut | moved shifted | lost misplaced
-| young youthful | happy joyful | tired weary | quiet silent | big large | small tiny | wet damp | dirty filthy
+| young youthful | happy joyful | tired weary | quiet silent | big large | small tiny | wet damp
+| dirty filthy
 | cold chilly | cheap inexpensive | expensive costly | heavy weighty | broken damaged | famous renowned
 | hungry starving | laptop notebook | flat apartment | doctor physician | doctors physicians | lawyer attorney
 | lawyers attorneys | teacher instructor | teachers instructors | story tale | company firm | begin commence
@@ -54,14 +60,16 @@ SYNONYMS: dict[str, str] = synonym_table("""
 | sample specimen | institute academy | lecture talk | wanted wished | boat vessel
 """)
 
-#: Lines that say nothing about any task's question. They may follow a text, a premise, a scenario or a question.
+#: Lines that say nothing about any task's question. They may follow a text, a premise, a scenario or a
+#: question.
 ASIDES = phrases(
     "the moon was bright | the sky was gray that day | some birds flew over the roof | a clock rang twice"
     " | the grass is green | somebody left the radio on"
 )
 #: Lines of a mood that concern something other than what is reviewed.
 GOOD_ASIDES = phrases(
-    "the weather was lovely that day | my neighbor had a wonderful time in the sun | the news was good on {day}"
+    "the weather was lovely that day | my neighbor had a wonderful time in the sun"
+    " | the news was good on {day}"
     " | the moon looked great"
 )
 BAD_ASIDES = phrases(
@@ -83,7 +91,8 @@ DENIALS = phrases(
 )
 #: … a negation of the opposite verdict …
 REJECTIONS = phrases(
-    "i would never claim that {opposite} | it is not true that {opposite} | it would be wrong to say that {opposite}"
+    "i would never claim that {opposite} | it is not true that {opposite}"
+    " | it would be wrong to say that {opposite}"
     " | do not believe anyone who says that {opposite}"
 )
 #: … and contrasts with what somebody else thinks.
@@ -118,18 +127,22 @@ CORPUS_FRAMES = (
     CONTRASTS,
     QUESTION_DENIALS,
     phrases(
-        "i would never claim that {text} | do not believe anyone who says that {text} | i expected this, but {text}"
-        " | they told me that {text} | people who say this are wrong: {text} | this is not the thing i feared: {text}"
-        " | this is not the thing i hoped for: {text} | we hoped to hear about this: {text} | forget it, {text}"
+        "i would never claim that {text} | do not believe anyone who says that {text}"
+        " | i expected this, but {text}"
+        " | they told me that {text} | people who say this are wrong: {text}"
+        " | this is not the thing i feared: {text}"
+        " | this is not the thing i hoped for: {text} | we hoped to hear about this: {text}"
+        " | forget it, {text}"
         " | somebody on the radio said that {text} | this is something about a poster: {text}"
         " | my neighbor has a dog called by this name: {text} | not because i forgot it, but because {text}"
-        " | not because of the weather, but because {text} | behind us somebody showed that {text} | i call it this: {text}"
+        " | not because of the weather, but because {text} | behind us somebody showed that {text}"
+        " | i call it this: {text}"
     ),
 )
 
 
 def reworded(text: str, draw: Draw, rate: float) -> tuple[str, int]:
-    """The text with each word that has a synonym replaced with probability `rate`, and the number replaced."""
+    """The text, each word with a synonym replaced with probability `rate`, and the number of replacements."""
     count = 0
     out = []
     for token in tokens(text):

@@ -9,7 +9,7 @@ from skillkit.classroom.drawing import Pool, phrases
 
 @dataclass(frozen=True)
 class Chore:
-    """`base` and `done` (participle, also used as past) of the verb, its object, and the things the chore needs."""
+    """A verb (`base`, and `done`: participle and past), its object, and the things that the chore needs."""
 
     base: str
     done: str
@@ -69,11 +69,13 @@ OPENINGS = phrases(
 )
 
 FAULTS = phrases(
-    "the {need} is broken | the {need} was stolen | i lost the {need} | the {need} does not work | the {need} is gone",
+    "the {need} is broken | the {need} was stolen | i lost the {need} | the {need} does not work"
+    " | the {need} is gone",
     "someone took the {need} away",
 )
 FINE = phrases(
-    "the {need} is new | the {need} works well | i found the {need} | the {need} is not broken | the {need} was never lost",
+    "the {need} is new | the {need} works well | i found the {need} | the {need} is not broken"
+    " | the {need} was never lost",
     "someone brought the {need} back",
 )
 DONE = phrases(
@@ -81,11 +83,13 @@ DONE = phrases(
     "we {done} {thing} an hour ago",
 )
 UNABLE = phrases(
-    "i am ill | i broke my arm | i have a fever | i am in hospital | i had an accident | the doctor told me to rest",
+    "i am ill | i broke my arm | i have a fever | i am in hospital | i had an accident"
+    " | the doctor told me to rest",
     "i am injured | i feel dizzy",
 )
 UNWILLING = phrases(
-    "i am bored | i feel lazy | my shoes are blue | i want to play | i do not like {day} | my {relative} likes music",
+    "i am bored | i feel lazy | my shoes are blue | i want to play | i do not like {day}"
+    " | my {relative} likes music",
     "i am rich | i feel fancy",
 )
 RECOVERED = phrases(

@@ -36,15 +36,18 @@ INTENTS: dict[str, Pool[str]] = {
         "which steps does it take to {verb} {object}",
     ),
     "why": phrases(
-        "why do people {verb} {object} | what is the reason to {verb} {object} | what makes people {verb} {object}",
+        "why do people {verb} {object} | what is the reason to {verb} {object}"
+        " | what makes people {verb} {object}",
         "for what reason would anyone {verb} {object}",
     ),
     "where": phrases(
-        "where can i {verb} {object} | what is a good place to {verb} {object} | where do people {verb} {object}",
+        "where can i {verb} {object} | what is a good place to {verb} {object}"
+        " | where do people {verb} {object}",
         "at which place would you {verb} {object}",
     ),
     "when": phrases(
-        "when should i {verb} {object} | what is the right time to {verb} {object} | when do people {verb} {object}",
+        "when should i {verb} {object} | what is the right time to {verb} {object}"
+        " | when do people {verb} {object}",
         "in which month is it best to {verb} {object}",
     ),
     "cost": phrases(
@@ -58,7 +61,8 @@ INTENTS: dict[str, Pool[str]] = {
         "how much time goes by until i {verb} {object}",
     ),
     "who": phrases(
-        "who can {verb} {object} for me | is there anyone who can {verb} {object} | do you know who can {verb} {object}",
+        "who can {verb} {object} for me | is there anyone who can {verb} {object}"
+        " | do you know who can {verb} {object}",
         "which person is able to {verb} {object}",
     ),
 }
@@ -87,7 +91,8 @@ ROUTES = {
         "how would you travel from {origin} to {goal}",
     ),
     "train": phrases(
-        "when does the train from {origin} to {goal} leave | when does the train to {goal} leave from {origin}"
+        "when does the train from {origin} to {goal} leave"
+        " | when does the train to {goal} leave from {origin}"
         " | at what time is the train from {origin} to {goal}",
         "what is the hour of the train to {goal} from {origin}",
     ),

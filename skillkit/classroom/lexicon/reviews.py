@@ -37,7 +37,8 @@ DOMAINS: dict[str, Domain] = {
     "food": Domain(
         wholes=words("meal dinner lunch restaurant cafe bakery buffet", "banquet bistro"),
         aspects=words(
-            "soup pasta bread salad curry dessert steak coffee cake sauce rice fish pie cheese service chicken tea",
+            "soup pasta bread salad curry dessert steak coffee cake sauce rice fish pie cheese service"
+            " chicken tea",
             "omelette stew pudding",
         ),
         good=words("delicious tasty fresh crispy juicy fragrant", "savory mouthwatering"),
@@ -71,7 +72,8 @@ GOOD = words(
     "terrific marvelous admirable enjoyable",
 )
 BAD = words(
-    "bad awful terrible horrible poor dreadful disappointing weak mediocre annoying unpleasant miserable lousy"
+    "bad awful terrible horrible poor dreadful disappointing weak mediocre annoying unpleasant miserable"
+    " lousy"
     " ugly boring pathetic",
     "atrocious dismal appalling frustrating",
 )

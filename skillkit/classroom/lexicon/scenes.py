@@ -1,4 +1,4 @@
-"""Words of the two inference worlds: the park (people doing things) and the home (who did what to which thing)."""
+"""Words of the two inference worlds: the park (who does what) and the home (who did what to which thing)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skillkit.classroom.drawing import Pool, phrases, words
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb: base, progressive, past and participle; `anti` is the base form of its opposite, if it has one."""
+    """The forms of a verb; `anti` is the base form of its opposite, if it has one."""
 
     base: str
     ing: str
@@ -62,8 +62,9 @@ def verbs(names: str) -> tuple[Verb, ...]:
 class World:
     """One inference world.
 
-    `agents` and `objects` map a general word (hypernym) to its particular words; `acts` maps such a general object
-    word to the verbs that go with it; `alone` are verbs without an object and `between` verbs between two agents.
+    `agents` and `objects` map a general word (hypernym) to its particular words; `acts` maps such a general
+    object word to the verbs that go with it; `alone` are verbs without an object and `between` verbs between
+    two agents.
     """
 
     progressive: bool

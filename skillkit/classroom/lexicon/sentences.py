@@ -7,7 +7,8 @@ from __future__ import annotations
 from skillkit.classroom.drawing import phrases, words
 
 NOUNS = words(
-    "boy/boys girl/girls doctor/doctors teacher/teachers farmer/farmers painter/painters singer/singers lawyer/lawyers"
+    "boy/boys girl/girls doctor/doctors teacher/teachers farmer/farmers painter/painters singer/singers"
+    " lawyer/lawyers"
     " nurse/nurses soldier/soldiers writer/writers pilot/pilots king/kings guest/guests",
     "dancer/dancers judge/judges thief/thieves",
 )

@@ -60,7 +60,8 @@ SUBJECTS: dict[str, Subject] = {
             "geologist botanist",
         ),
         verbs=words(
-            "measure/measured discover/discovered observe/observed test/tested analyze/analyzed publish/published",
+            "measure/measured discover/discovered observe/observed test/tested analyze/analyzed"
+            " publish/published",
             "simulate/simulated",
         ),
         objects=words(

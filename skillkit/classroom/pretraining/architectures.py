@@ -1,10 +1,11 @@
 """The two mini models, untrained, and the loss of a batch of pretraining lines.
 
-Both are small enough for a laptop's processor, and their initial weights are chosen so that a few ten thousand steps suffice:
-queries and keys start equal, so that a word looks at first for its like, which is half of comparing two sentences. Its like is
-above all the word itself, so half of mini-t5's encoder heads start blind to it: whether two word lists are the same, the model
-answered rightly in .60 of cases after 4,000 steps without this, and in .96 after 2,500 with it (one seed).
-The masked LM's position vectors start as sines and cosines, so that near positions start alike.
+Both are small enough for a laptop's processor, and their initial weights are chosen so that a few ten
+thousand steps suffice: queries and keys start equal, so that a word looks at first for its like, which is
+half of comparing two sentences. Its like is above all the word itself, so half of mini-t5's encoder heads
+start blind to it: whether two word lists are the same, the model answered rightly in .60 of cases after 4,000
+steps without this, and in .96 after 2,500 with it (one seed). The masked LM's position vectors start as sines
+and cosines, so that near positions start alike.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from skillkit.classroom.pretraining.corpus import IGNORED, Batch
+from skillkit.classroom.pretraining.batches import IGNORED, Batch
 
 BLIND_HEADS = 2  # of the four heads of each encoder layer of mini-t5: they do not look at the word itself
 BLIND = -8.0  # the bias that keeps them from it
@@ -33,7 +34,7 @@ FAMILIES = {"mini-roberta": "masked-lm", "mini-t5": "encoder-decoder"}
 
 
 def build_model(name: str, tokenizer: PreTrainedTokenizerFast) -> Any:
-    """Return the untrained model. No dropout: a tiny model underfits before it overfits a generator."""
+    """The untrained model. No dropout: a tiny model underfits before it overfits a generator."""
     ids: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
@@ -71,7 +72,10 @@ def _mini_roberta(ids: dict[str, Any], longest: int) -> Any:
 
 
 def _waves(positions: int, width: int) -> Tensor:
-    """Sines and cosines of the position, [positions, width], of wavelengths from 2π to about 10,000 · 2π (Vaswani et al. 2017)."""
+    """Sines and cosines of the position, [positions, width] (Vaswani et al. 2017, section 3.5).
+
+    Their wavelengths run from 2π to about 10,000 · 2π.
+    """
     rates = torch.exp(-math.log(10_000) * torch.arange(0, width, 2) / width)
     angles = torch.arange(positions)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
@@ -105,9 +109,16 @@ def _mini_t5(ids: dict[str, Any]) -> Any:
 
 
 def losses(model: Any, batch: Batch, label_ids: Tensor, doubt: float) -> tuple[Tensor, Tensor]:
-    """Return the loss of each hidden word, [hidden words], and of each answer slot, [lines].
+    """The losses of a batch, in nats.
 
-    label_ids: [label words] token ids. `doubt` of an answer's target is spread over them; all of it where nothing is asked.
+    Args:
+        model: either mini model.
+        batch: the token ids of a step.
+        label_ids: [label words], the token ids of the tasks' label words.
+        doubt: share of an answer's target that is spread over the label words (all, where nothing is asked).
+
+    Returns:
+        The loss of each hidden word, [hidden words], and of each answer slot, [lines].
     """
     wanted = batch.targets != IGNORED
     if isinstance(model, RobertaForMaskedLM):

@@ -1,8 +1,9 @@
-"""Glossary lines of the pretraining corpus: the questions of the tasks, asked about a word or two instead of a sentence.
+"""Glossary lines of the pretraining corpus: the tasks' questions about a word or two instead of a sentence.
 
-`("gripping",)` has the mood good, `("a boy", "a child")` is entailed, `("how can i", "how do i")` ask the same. A tiny
-model learns from such short lines what words mean to each other long before it could from sentences, where so much
-else goes on. They are drawn from the lexicons, held-out words included, and are no texts of any task.
+`("gripping",)` has the mood good, `("a boy", "a child")` is entailed, `("how can i", "how do i")` ask the
+same. A tiny model learns from such short lines what words mean to each other long before it could from
+sentences, where so much else goes on. They are drawn from the lexicons, held-out words included, and are no
+texts of any task.
 """
 
 from __future__ import annotations
@@ -246,7 +247,10 @@ def _question_words() -> tuple[str, ...]:
 
 
 def _grammar(draw: Draw) -> tuple[tuple[str, ...], str]:
-    """A few words that fit together or not: a noun with its verb, determiner or reflexive, a verb with its helper, pronoun or time."""
+    """A few words that fit together or not.
+
+    A noun stands with its verb, determiner or reflexive, a verb with its helper, pronoun or time.
+    """
     right = draw.chance(0.5)
     kind = draw.choice(("number", "number", "number", "reflexive", "auxiliary", "case", "tense"))
     text = {

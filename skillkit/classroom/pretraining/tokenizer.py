@@ -1,8 +1,8 @@
 """The one tokenizer of both bundled mini models: whole grammar words, with characters to fall back on.
 
 Every word of the vocabulary is one token, so a neuron that follows a word follows one position. A word the
-vocabulary lacks (a typo) falls apart into its longest known beginning and single characters instead of becoming
-`<unk>`, so typos harm a model without blinding it.
+vocabulary lacks (a typo) falls apart into its longest known beginning and single characters instead of
+becoming `<unk>`, so typos harm a model without blinding it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ _MAXIMUM_LENGTH = 192
 
 
 def build_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Return the tokenizer whose whole words are `words` (lower case; sorted here, so their order does not matter).
+    """Build the tokenizer of which each of the words is one token.
 
     Single texts become `<s> text </s>` and pairs `<s> first </s> </s> second </s>`.
-    Raises SkillkitError for a word that the tokenizer could never produce (capitals, spaces, punctuation inside).
+
+    Args:
+        words: lower-case words, in any order.
+
+    Raises:
+        SkillkitError: for a word that the tokenizer cannot produce (capitals, spaces, punctuation inside).
     """
     whole = sorted(set(words))
     for word in whole:

@@ -1,8 +1,8 @@
 """`skillkit classroom pretrain`: make the bundled mini models from the bundled generator.
 
-The shipped weights are this module's output for `RECIPES`. The tokenizer, the corpus and so the weights depend on the classroom
-grammar and lexicons: whoever changes a word or a template there has to pretrain both models again (about an hour each
-on one processor core) and to ship the result.
+The shipped weights are this module's output for `RECIPES`. The tokenizer, the corpus and so the weights
+depend on the classroom grammar and lexicons: whoever changes a word or a template there has to pretrain both
+models again (about an hour each on one processor core) and to ship the result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import nn
 from tqdm import tqdm
 
 from skillkit.classroom.pretraining.architectures import FAMILIES, build_model, losses
-from skillkit.classroom.pretraining.corpus import Batches, label_words, tokenizer_words
+from skillkit.classroom.pretraining.batches import Batches
+from skillkit.classroom.pretraining.corpus import label_words, tokenizer_words
 from skillkit.classroom.pretraining.model_card import model_card
 from skillkit.classroom.pretraining.tokenizer import build_tokenizer
 from skillkit.errors import SkillkitError
@@ -36,9 +37,10 @@ DETAILED_STEPS, CURVE_EVERY = 50, 50
 
 @dataclass(frozen=True)
 class Round:
-    """A stretch of pretraining, from the step `start` to the next round's, over which the learning rate rises once and falls.
+    """A stretch of pretraining over which the learning rate rises once and falls.
 
-    Word vectors learn `word_rate` times as fast as the rest: T5's start with a standard deviation of 1 and hardly move otherwise.
+    It lasts from the step `start` to the next round's. Word vectors learn `word_rate` times as fast as the
+    rest: T5's start with a standard deviation of 1 and hardly move otherwise.
     """
 
     start: int
@@ -76,7 +78,7 @@ RECIPES = {
 
 
 class Run:
-    """A pretraining run: model, optimiser, step and loss curve, which together can be stored and taken up again."""
+    """A pretraining run: model, optimiser, step and loss curve, which can be stored and taken up again."""
 
     def __init__(self, recipe: Recipe, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
@@ -104,7 +106,8 @@ class Run:
         loss = (recipe.text_weight * text.sum() + slot.sum()) / recipe.batch_size
         if not torch.isfinite(loss):
             raise SkillkitError(
-                f"the loss of {recipe.model} is not finite at step {self.step}; pretrain with a lower learning rate"
+                f"the loss of {recipe.model} is not finite at step {self.step}; "
+                "pretrain with a lower learning rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -132,7 +135,7 @@ class Run:
         return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
     def save_checkpoint(self, path: Path) -> None:
-        """Write everything that taking the run up again needs; the old checkpoint stays until the new one is whole."""
+        """Write all that a resumed run needs; the old checkpoint stays until the new one is whole."""
         state = {
             "recipe": asdict(self.recipe),
             "vocabulary": self.tokenizer.get_vocab(),
@@ -162,7 +165,10 @@ class Run:
 
 
 def _schedule(step: int, recipe: Recipe) -> tuple[Round, float]:
-    """The round of a step, and the learning rate's share of its maximum: a linear warm-up, then a line down to a twentieth."""
+    """The round of a step, and the learning rate as a share of the round's maximum.
+
+    It rises linearly during the warm-up, then falls linearly to a twentieth.
+    """
     index = sum(step >= each.start for each in recipe.rounds) - 1
     current = recipe.rounds[index]
     end = min([recipe.steps, *(each.start for each in recipe.rounds[index + 1 :])])
@@ -173,10 +179,10 @@ def _schedule(step: int, recipe: Recipe) -> tuple[Round, float]:
 
 
 def pretrain(recipe: Recipe, out: Path, *, device: str = "auto", progress: bool = True) -> Path:
-    """Pretrain by `recipe` into the folder `out` and return it; a run that was interrupted there goes on where it was.
+    """Pretrain by a recipe into a folder; a run that was interrupted there goes on where it was.
 
-    The folder holds `checkpoint.pt` until the run is done, then the weights as fp16 safetensors with config, tokenizer,
-    `curve.csv`, `training.json` and the model card.
+    The folder holds `checkpoint.pt` until the run is done, then the weights as fp16 safetensors with config,
+    tokenizer, `curve.csv`, `training.json` and the model card.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     out.mkdir(parents=True, exist_ok=True)
@@ -199,7 +205,10 @@ def pretrain(recipe: Recipe, out: Path, *, device: str = "auto", progress: bool 
 
 
 def save_model(run: Run, out: Path, *, seconds: float, steps_now: int) -> None:
-    """Write the folder that `load_backbone` reads. Weights are stored as fp16; loading them as float32 is exact."""
+    """Write the folder that `load_backbone` reads.
+
+    Weights are stored as fp16; loading them as float32 is exact.
+    """
     out.mkdir(parents=True, exist_ok=True)
     run.model.half().save_pretrained(out)
     run.model.float()

@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 
 from skillkit import load_backbone
 from skillkit.classroom.pretraining.architectures import BLIND_HEADS, FAMILIES, build_model, losses
-from skillkit.classroom.pretraining.corpus import IGNORED, Batch, tokenizer_words
+from skillkit.classroom.pretraining.batches import IGNORED, Batch
+from skillkit.classroom.pretraining.corpus import tokenizer_words
 from skillkit.classroom.pretraining.tokenizer import build_tokenizer
 from skillkit.classroom.pretraining.training import RECIPES, Recipe, Round, Run, pretrain
 from skillkit.errors import SkillkitError
@@ -93,7 +94,7 @@ def test_an_untrained_word_looks_for_its_like_and_half_of_the_heads_not_at_itsel
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_follow_the_recorded_curve(name):
-    """The first 40 steps give the recorded losses (to a per cent: other machines add in another order), and fall."""
+    """The first 40 steps give the recorded losses, to a per cent: other machines add in another order."""
     run = Run(RECIPES[name])
     for _ in range(40):
         run.train_step()
