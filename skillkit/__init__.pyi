@@ -15,7 +15,9 @@ from .models.backbones import FFNSite as FFNSite
 from .models.backbones import load_backbone as load_backbone
 from .models.backbones import make_backbone as make_backbone
 from .models.inputs import Encoded as Encoded
+from .models.inputs import EncodedTask as EncodedTask
 from .models.inputs import encode as encode
+from .models.inputs import encode_task as encode_task
 from .models.prompts import SoftPrompt as SoftPrompt
 from .models.prompts import label_logits as label_logits
 from .neurons.pruning import prune_ffn as prune_ffn
@@ -34,6 +36,7 @@ from .neurons.significance import score_with_null as score_with_null
 from .transfer.similarities import activated as activated
 from .transfer.similarities import overlap_rate as overlap_rate
 from .transfer.similarities import similarity as similarity
+from .tuning.budget import TuningBudget as TuningBudget
 from .tuning.methods import tune_method as tune_method
 from .tuning.prompt import TunedPrompt as TunedPrompt
 from .tuning.prompt import accuracy as accuracy

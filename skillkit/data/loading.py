@@ -6,13 +6,15 @@ seed alone. Labels are int64, texts are strings without nulls; all other columns
 
 import hashlib
 import os
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from datasets import Dataset, Value, load_dataset
+from numpy.typing import NDArray
 
 from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
@@ -29,15 +31,21 @@ _SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
 VALIDATION_SHARE = 0.1
 
 
+Data = TypeVar("Data")
+
+
 @dataclass(frozen=True)
-class TaskData:
-    """A task with its data. Adversarial tasks have a test split only; asking for another split raises."""
+class Splits(Generic[Data]):
+    """A task with its splits. Adversarial tasks have a test split only; asking for another split raises.
+
+    ``source`` says in words where the splits come from.
+    """
 
     task: Task
-    splits: dict[str, Dataset]
+    splits: dict[str, Data]
     source: str
 
-    def split(self, name: str) -> Dataset:
+    def split(self, name: str) -> Data:
         """The split of that name.
 
         Raises:
@@ -51,19 +59,44 @@ class TaskData:
         return self.splits[name]
 
     @property
-    def train(self) -> Dataset:
+    def train(self) -> Data:
         """The training split."""
         return self.split("train")
 
     @property
-    def validation(self) -> Dataset:
+    def validation(self) -> Data:
         """The split that every choice is made on."""
         return self.split("validation")
 
     @property
-    def test(self) -> Dataset:
+    def test(self) -> Data:
         """The split that every figure is reported on."""
         return self.split("test")
+
+    @abstractmethod
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """The labels of a split, [examples]."""
+
+    @abstractmethod
+    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Data:
+        """Some rows of a split, with new labels [rows]."""
+
+
+@dataclass(frozen=True)
+class TaskData(Splits[Dataset]):
+    """A task with its splits as data sets of texts."""
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """The labels of a split, [examples]."""
+        return np.asarray(self.split(split)["label"], dtype=np.int64)
+
+    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Dataset:
+        """Some rows of a split, with new labels [rows]."""
+        chosen = self.split(split).select(rows).remove_columns("label")
+        return chosen.add_column("label", labels.tolist()).cast_column("label", Value("int64"))  # type: ignore[call-arg]
+
+
+AnySplits = TypeVar("AnySplits", bound=Splits[Any])
 
 
 def load_task(
@@ -95,7 +128,7 @@ def load_task(
     return TaskData(task, splits, source)
 
 
-def binary_subtasks(task_data: TaskData, seed: int = 0) -> dict[str, TaskData]:
+def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]:
     """The class-balanced two-class questions that a task with three or more classes is made of (Wang et al. 2022, 3.1).
 
     Three classes (negative, neutral, positive or alike): ``<task>-pn`` asks for the last class against the first, ``<task>-neu``
@@ -165,27 +198,26 @@ def _sample(dataset: Dataset, limit: int, *parts: object) -> Dataset:
 
 
 def _subtask(
-    task_data: TaskData, name: str, labels: tuple[str, str], mapping: dict[int, int], seed: int
-) -> TaskData:
+    task_data: AnySplits, name: str, labels: tuple[str, str], mapping: dict[int, int], seed: int
+) -> AnySplits:
     task = task_data.task
     words = tuple(task.words[next(i for i in mapping if mapping[i] == answer)] for answer in (0, 1))
     subtask = replace(task, name=name, labels=labels, words=words, su_words={}, twins=(), clean=None)
     splits = {}
-    for split, dataset in task_data.splits.items():
-        old = np.asarray(dataset["label"])
-        answers = np.array([mapping.get(int(label), -1) for label in old])
+    for split in task_data.splits:
+        answers = np.array([mapping.get(int(label), -1) for label in task_data.labels(split)])
         fewest = min((answers == 0).sum(), (answers == 1).sum())
         if fewest == 0:
             raise SkillkitError(
-                f"The {split} split of {task.name!r} has no example for one answer of {name!r}. Use a larger limit."
+                f"The {split} split of {task.name!r} has no example for one answer of {name!r}. "
+                "Use a larger limit."
             )
         rng = _generator("subtask", name, split, seed)
         rows = np.sort(
             np.concatenate([rng.permutation(np.flatnonzero(answers == a))[:fewest] for a in (0, 1)])
         )
-        chosen = dataset.select(rows).remove_columns("label").add_column("label", answers[rows].tolist())
-        splits[split] = chosen.cast_column("label", Value("int64"))
-    return TaskData(subtask, splits, task_data.source)
+        splits[split] = task_data.relabelled(split, rows, answers[rows])
+    return replace(task_data, task=subtask, splits=splits)
 
 
 def _read(task: Task, data: str | os.PathLike[str] | None, seed: int) -> tuple[dict[str, Dataset], str]:

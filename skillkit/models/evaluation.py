@@ -6,7 +6,7 @@ example by example: their difference is known far better than two separate inter
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, encode, labels_of
 from skillkit.models.prompts import SoftPrompt, label_logits, layout_of
 from skillkit.stats.intervals import bootstrap, sem, student, wilson
 
@@ -59,19 +59,22 @@ def evaluate(
     return Evaluation(logits.argmax(1).numpy(), np.asarray(encoded.labels, dtype=np.int64))
 
 
-def evaluate_majority(train: Dataset, dataset: Dataset) -> Evaluation:
+def evaluate_majority(train: Dataset | Encoded, dataset: Dataset | Encoded) -> Evaluation:
     """Always answer with the class that is most frequent in the training split."""
-    labels = np.asarray(dataset["label"], dtype=np.int64)
-    common = np.bincount(np.asarray(train["label"], dtype=np.int64)).argmax()
+    labels = labels_of(dataset)
+    common = np.bincount(labels_of(train)).argmax()
     return Evaluation(np.full_like(labels, common), labels)
 
 
-def sample_examples(dataset: Dataset, most: int | None, seed: int = 0) -> Dataset:
+Split = TypeVar("Split", Dataset, Encoded)
+
+
+def sample_examples(dataset: Split, most: int | None, seed: int = 0) -> Split:
     """At most that many examples, a random sample fixed by `seed`, in the original order. None: all."""
     if most is None or len(dataset) <= most:
         return dataset
     rows = np.random.default_rng(seed).permutation(len(dataset))[:most]
-    return dataset.select(np.sort(rows))
+    return dataset.select(np.sort(rows).tolist())
 
 
 def confusion_table(evaluations: Sequence[Evaluation], labels: Sequence[str]) -> pd.DataFrame:

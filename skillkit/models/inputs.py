@@ -1,6 +1,7 @@
 """From texts to padded batches of token ids.
 
-``encode`` tokenises a split once; what it returns can stand wherever a data set is asked for. Layouts decide how texts are written:
+``encode_task`` tokenises a task once; what it returns can stand wherever a task is asked for (as ``Encoded`` can for a
+data set), so that nothing is tokenised twice. Layouts decide how texts are written:
 
 - ``standard``: the tokenizer's own form for one text or a pair; for causal models the two texts on two lines.
 - ``wang``: Wang et al.'s code: pairs joined with nothing in between (masked LMs).
@@ -11,16 +12,16 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.data.loading import Splits, TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
@@ -109,12 +110,40 @@ class Encoded:
         return padded
 
 
-#: What was tokenised, for as long as its data set lives: a split is tuned on, and answered, many times.
-_ENCODED: "WeakKeyDictionary[Dataset, dict[Any, Encoded]]" = WeakKeyDictionary()
+@dataclass(frozen=True)
+class EncodedTask(Splits[Encoded]):
+    """A task whose splits are tokenised: it can stand wherever a ``TaskData`` is asked for."""
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """The labels of a split, [examples]."""
+        return self.split(split).labels.numpy()
+
+    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Encoded:
+        """Some rows of a split, with new labels [rows]."""
+        return replace(self.split(split).select(rows.tolist()), labels=torch.from_numpy(labels))
+
+
+def encode_task(
+    backbone: Backbone, task_data: TaskData | EncodedTask, layout: str = "standard"
+) -> EncodedTask:
+    """Tokenise all splits of a task for a backbone, once, to pass on to whatever works on that backbone.
+
+    Raises:
+        SkillkitError: as ``encode``.
+    """
+    splits = {
+        name: encode(backbone, split, task_data.task, layout) for name, split in task_data.splits.items()
+    }
+    return EncodedTask(task_data.task, splits, task_data.source)
+
+
+def labels_of(dataset: Dataset | Encoded) -> NDArray[np.int64]:
+    """The labels of a split, encoded or not, [examples]."""
+    return np.asarray(dataset.labels if isinstance(dataset, Encoded) else dataset["label"], dtype=np.int64)
 
 
 def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: str = "standard") -> Encoded:
-    """Tokenise a data set for a backbone, once. What is encoded already comes back as it is.
+    """Tokenise a data set for a backbone. What is encoded already comes back as it is.
 
     Texts are cut to ``backbone.max_text_tokens``, the longer of a pair first.
 
@@ -124,27 +153,19 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
     if isinstance(dataset, Encoded):
         if dataset.layout != layout:
             raise SkillkitError(
-                f"The data set was encoded in layout {dataset.layout!r}, the prompt asks for {layout!r}: encode it again."
+                f"The data set was encoded in layout {dataset.layout!r}, the prompt asks for {layout!r}: "
+                "encode it again."
             )
         return dataset
     if layout not in LAYOUTS:
         raise unknown("layout", layout, LAYOUTS)
-    known = _ENCODED.setdefault(dataset, {})
-    has_types = getattr(backbone.model.config, "type_vocab_size", 0) > 1
-    written = (backbone.tokenizer, backbone.family, backbone.max_text_tokens, has_types)
-    asked = (task.type, task.text_columns, layout)
-    if (written, asked) not in known:
-        known[written, asked] = _encode(backbone, dataset, task, layout)
-    return known[written, asked]
-
-
-def _encode(backbone: Backbone, dataset: Dataset, task: Task, layout: str) -> Encoded:
     if len(dataset) == 0:
         raise SkillkitError(f"The data set for task {task.name!r} is empty.")
     missing = [c for c in (*task.text_columns, "label") if c not in dataset.column_names]
     if missing:
         raise SkillkitError(
-            f"Task {task.name!r} needs column {missing[0]!r}; the data set has {', '.join(dataset.column_names)}."
+            f"Task {task.name!r} needs column {missing[0]!r}; the data set has "
+            f"{', '.join(dataset.column_names)}."
         )
     texts = list(zip(*(dataset[column][:] for column in task.text_columns), strict=True))
     labels = torch.tensor(dataset["label"][:], dtype=torch.long)

@@ -10,6 +10,7 @@ Layout ``su`` (Su et al. 2022) instead puts ``[MASK]`` in the place of prompt ro
 position embeddings off the prompt. Layout ``wang`` (Wang et al. 2022) is the standard order; its "prompt size" counts the [MASK].
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,9 +57,29 @@ class SoftPrompt:
         """Number of rows."""
         return self.matrix.shape[0]
 
+    @property
+    def digest(self) -> str:
+        """A name for this matrix: another one if any of its numbers changes, or its place."""
+        content = self.matrix.detach().float().cpu().contiguous().numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()
+
     @classmethod
-    def initial(cls, backbone: Backbone, length: int, seed: int, method: str = "vocabulary") -> "SoftPrompt":
+    def initial(
+        cls,
+        backbone: Backbone,
+        length: int,
+        seed: int,
+        method: str = "vocabulary",
+        *,
+        layout: str = "standard",
+        label_words: str = "own",
+    ) -> "SoftPrompt":
         """An untuned prompt: rows drawn from the word embeddings, or normal with their standard deviation.
+
+        Args:
+            method: ``vocabulary`` or ``normal``.
+            layout: how texts are written for it (``skillkit.models.inputs``).
+            label_words: a scheme of ``skillkit.data.tasks``.
 
         Raises:
             SkillkitError: length below 1 or unknown method.
@@ -78,7 +99,8 @@ class SoftPrompt:
             matrix = torch.randn(length, embeddings.shape[1], generator=generator) * embeddings.std()
         else:
             raise unknown("initialisation", method, ("vocabulary", "normal"))
-        return cls(matrix, {"backbone": backbone.name, "seed": seed, "initialisation": method})
+        meta = {"backbone": backbone.name, "seed": seed, "initialisation": method}
+        return cls(matrix, {**meta, "layout": layout, "label_words": label_words})
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""

@@ -28,7 +28,7 @@ from skillkit.errors import SkillkitError
 from skillkit.files import atomic_write
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, EncodedTask, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 
@@ -112,7 +112,7 @@ BitWatcher = Callable[[int, int, Tensor, Pass], None]
 def score_neurons(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     batch_size: int = 32,
@@ -172,7 +172,7 @@ def score_neurons(
 def score_task(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     batch_size: int = 32,

@@ -19,6 +19,7 @@ from torch import Tensor
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
+from skillkit.models.inputs import EncodedTask
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import Baseline, NeuronScores, score_neurons
@@ -221,7 +222,7 @@ def _p_value(as_large: Tensor, permutations: int, observed: Tensor) -> Tensor:
 def score_with_null(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     permutations: int = 1000,

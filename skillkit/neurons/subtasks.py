@@ -14,6 +14,7 @@ from torch import Tensor
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
+from skillkit.models.inputs import EncodedTask
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import (
@@ -77,7 +78,7 @@ def task_skill_neurons(scores: NeuronScores, fraction: float) -> Tensor:
 class SubtaskScores:
     """One two-class question, scored for several prompts: by seed, over all of them, and against shuffled labels."""
 
-    data: TaskData
+    data: TaskData | EncodedTask
     by_seed: dict[int, NeuronScores]
     null: Null
     bits: ThresholdBits
@@ -91,7 +92,7 @@ class SubtaskScores:
 def score_prompts(
     backbone: Backbone,
     prompts: Mapping[int, SoftPrompt],
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
     permutations: int = 200,

@@ -18,7 +18,7 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import Watcher, watch
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, EncodedTask, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 
@@ -28,7 +28,7 @@ POOLS = ("mean", "max")
 def text_accuracy(
     backbone: Backbone,
     prompt: SoftPrompt | None,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     *,
     pool: str = "mean",
     split: str = "validation",

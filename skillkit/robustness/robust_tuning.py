@@ -38,7 +38,8 @@ from skillkit.models.passes import Batch, Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
 from skillkit.neurons.scores import shift_unit
 from skillkit.stats.intervals import cluster_bootstrap, difference_interval
-from skillkit.tuning.prompt import Schedule, minimise
+from skillkit.tuning.budget import TuningBudget
+from skillkit.tuning.loop import epochs, minimise
 
 OBJECTIVES = ("plain", "augmented", "skill", "random")
 METHODS = ("typo", "distractor")
@@ -146,17 +147,12 @@ def tune_robustly(
         losses.append(value.item())
         return value
 
-    def evaluate() -> tuple[float, float]:
-        return 0.0, 0.0  # called once, after the last step: the last prompt is kept, whatever it scores
-
-    schedule = Schedule(steps, batch_size, learning_rate, evaluate_every=steps, patience=None, seed=seed)
+    budget = TuningBudget(steps=steps, batch_size=batch_size, learning_rate=learning_rate)
     run = minimise(
         loss,
         [matrix],
-        clean,
-        evaluate,
-        schedule,
-        device=backbone.device,
+        epochs(clean, batch_size, seed, backbone.device),
+        budget,
         description=f"{task.name} · {objective}",
     )
     meta = {

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, EncodedTask, encode
 from skillkit.models.passes import Batch
 from skillkit.models.prompts import (
     SoftPrompt,
@@ -31,7 +31,8 @@ from skillkit.models.prompts import (
     scheme_of,
 )
 from skillkit.stats.intervals import wilson
-from skillkit.tuning.prompt import CLIP, accuracy
+from skillkit.tuning.loop import CLIP
+from skillkit.tuning.prompt import accuracy
 
 METHODS = ("distance", "task tuning")
 
@@ -171,7 +172,7 @@ def fit_tasks(
     projector: Projector,
     backbone: Backbone,
     prompts: Mapping[str, Sequence[SoftPrompt]],
-    tasks: Mapping[str, TaskData],
+    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
     *,
     steps: int = 400,
     batch_size: int = 32,
@@ -244,7 +245,7 @@ def train_projector(
     target: Backbone,
     sources: Mapping[str, Mapping[int, SoftPrompt]],
     targets: Mapping[str, Mapping[int, SoftPrompt]],
-    task_data: Mapping[str, TaskData],
+    task_data: Mapping[str, TaskData] | Mapping[str, EncodedTask],
     method: str,
     *,
     bottleneck: int = 768,
@@ -290,7 +291,7 @@ def train_projector(
 def method_table(
     backbone: Backbone,
     methods: Mapping[str, Mapping[str, Mapping[int, SoftPrompt]]],
-    tasks: Mapping[str, TaskData],
+    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
     *,
     split: str = "test",
     batch_size: int = 64,

@@ -21,7 +21,7 @@ from skillkit.data.loading import _bare as bare
 from skillkit.data.loading import _texts as texts
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import Encoded, encode
+from skillkit.models.inputs import Encoded, EncodedTask, encode, labels_of
 from skillkit.models.prompts import SoftPrompt, label_logits, layout_of
 from skillkit.neurons.scores import NeuronScores, merge_subtasks, skill_neurons
 from skillkit.neurons.subtasks import subtask_predictivities
@@ -89,7 +89,7 @@ def skill_masks(scores: Mapping[str, Sequence[NeuronScores]], fraction: float) -
 def transfer_table(
     backbone: Backbone,
     prompts: Prompts,
-    tasks: Mapping[str, TaskData],
+    tasks: Mapping[str, TaskData] | Mapping[str, EncodedTask],
     *,
     split: str = "test",
     batch_size: int = 32,
@@ -231,7 +231,7 @@ FRESH = "fresh"
 
 def tune_from(
     backbone: Backbone,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     starts: Mapping[str, Mapping[int, SoftPrompt]],
     *,
     seeds: Sequence[int],
@@ -259,13 +259,12 @@ def tune_from(
             tuned = tune_prompt(
                 backbone,
                 task_data,
-                initial=start,
+                start=start,
                 seed=seed,
                 steps=steps,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 evaluate_every=evaluate_every,
-                layout=layout,
             )
             zero = accuracy(label_logits(backbone, start, validation, task), validation.labels)
             steps_seen, values = [0, *tuned.history["step"]], [zero, *tuned.history["accuracy"]]
@@ -354,9 +353,9 @@ def _untuned(backbone: Backbone, like: SoftPrompt, seed: int) -> SoftPrompt:
     return SoftPrompt(matrix, kept)
 
 
-def _majority(data: TaskData, scored: Encoded) -> int:
+def _majority(data: TaskData | EncodedTask, scored: Encoded) -> int:
     """How many of the scored examples have the most frequent label of the training split."""
-    labels = torch.tensor(list(data.train["label"]))
+    labels = torch.from_numpy(labels_of(data.train))
     return int((scored.labels == torch.bincount(labels).argmax()).sum())
 
 

@@ -15,14 +15,17 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from skillkit.data.loading import TaskData
 from skillkit.errors import unknown
 from skillkit.models.backbones import Backbone
-from skillkit.models.inputs import encode
+from skillkit.models.inputs import EncodedTask, encode
 from skillkit.models.passes import Batch
 from skillkit.models.prompts import answer_hidden, label_logits, label_token_ids
-from skillkit.tuning.prompt import Schedule, accuracy, minimise
+from skillkit.tuning.budget import TuningBudget, resolve_budget
+from skillkit.tuning.loop import Run, epochs, minimise
+from skillkit.tuning.prompt import accuracy_and_loss
 
 
 @dataclass(frozen=True)
@@ -57,70 +60,82 @@ def learning_rates(given: Mapping[str, float]) -> dict[str, float]:
 
 def tune_method(
     backbone: Backbone,
-    task_data: TaskData,
+    task_data: TaskData | EncodedTask,
     method: str,
+    budget: TuningBudget | None = None,
     *,
-    steps: int = 400,
     seed: int = 0,
-    batch_size: int = 32,
-    learning_rate: float | None = None,
-    evaluate_every: int = 50,
-    patience: int | None = None,
     label_words: str = "own",
+    **budget_fields: Any,
 ) -> TunedBackbone:
-    """Tune a copy of the backbone by ``bitfit``, ``adapter``, ``lora`` or ``full``; the given backbone is left as it
-    is.
+    """Tune a copy of the backbone; the given backbone is left as it is.
 
     - ``bitfit``: all biases. Where a linear layer of a layer stack has none (T5, LLaMA), one of zeros is added.
-    - ``adapter``: after each FFN, x + up(ReLU(down(x))) with a bottleneck of a sixteenth of the hidden size, ``up``
-    starting at zero.
+    - ``adapter``: after each FFN, x + up(ReLU(down(x))) with a bottleneck of a sixteenth of the hidden size; ``up``
+      starts at zero.
     - ``lora``: rank 8 on the attention's query and value projections (PEFT), merged into them at the end.
     - ``full``: all parameters.
 
-    Loop, schedule, checkpoint choice and evaluation mode are those of ``tune_prompt``.
+    The loop, the choice of the checkpoint and the evaluation mode are those of ``tune_prompt``.
+
+    Args:
+        method: ``bitfit``, ``adapter``, ``lora`` or ``full``.
+        budget: how long to tune; its fields can be given by name, as in ``tune_prompt``. Without a budget and without
+            a ``learning_rate``, the method's usual rate is taken. There is no prompt, so ``length`` is not used.
+        label_words: a scheme of ``skillkit.data.tasks``.
 
     Raises:
-        SkillkitError: unknown method, a loss that is not finite, or a missing split.
+        SkillkitError: unknown method, an impossible budget, a loss that is not finite, or a missing split.
     """
     if method not in LEARNING_RATES:
         raise unknown("tuning method", method, LEARNING_RATES)
-    rate = LEARNING_RATES[method] if learning_rate is None else learning_rate
+    usual = TuningBudget(learning_rate=LEARNING_RATES[method])
+    budget = resolve_budget(budget or usual, budget_fields)
     tuned = replace(backbone, name=f"{backbone.name}-{method}", model=copy.deepcopy(backbone.model))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parameters, finish = _PREPARE[method](tuned)
+    run = _tune(tuned, task_data, parameters, budget, seed, label_words)
+    with torch.no_grad():
+        for parameter, best in zip(parameters, run.best, strict=True):
+            parameter.copy_(best)
+    tuned = replace(tuned, model=finish())
+    tuned.model.requires_grad_(False).eval()
+    trained = sum(parameter.numel() for parameter in parameters)
+    return TunedBackbone(tuned, run.history, run.accuracy, trained, run.seconds)
+
+
+def _tune(
+    backbone: Backbone,
+    task_data: TaskData | EncodedTask,
+    parameters: list[nn.Parameter],
+    budget: TuningBudget,
+    seed: int,
+    label_words: str,
+) -> Run:
+    """Minimise the loss of answering without a prompt."""
     task = task_data.task
-    token_ids = label_token_ids(tuned, task, label_words).to(tuned.device)
-    validation = encode(tuned, task_data.validation, task)
+    token_ids = label_token_ids(backbone, task, label_words).to(backbone.device)
+    train, validation = (encode(backbone, split, task) for split in (task_data.train, task_data.validation))
 
     def loss(batch: Batch) -> Tensor:
-        logits = tuned.answer_logits(answer_hidden(tuned, None, batch), token_ids)
+        logits = backbone.answer_logits(answer_hidden(backbone, None, batch), token_ids)
         return nn.functional.cross_entropy(logits, batch.labels)
 
     def evaluate() -> tuple[float, float]:
         logits = label_logits(
-            tuned, None, validation, task, batch_size=2 * batch_size, label_words=label_words
+            backbone, None, validation, task, batch_size=2 * budget.batch_size, label_words=label_words
         )
-        return accuracy(logits, validation.labels), nn.functional.cross_entropy(
-            logits, validation.labels
-        ).item()
+        return accuracy_and_loss(logits, validation.labels)
 
-    run = minimise(
+    return minimise(
         loss,
         parameters,
-        encode(tuned, task_data.train, task),
-        evaluate,
-        Schedule(steps, batch_size, rate, evaluate_every, patience, seed),
-        device=tuned.device,
-        description=f"{tuned.name} · {task.name} · seed {seed}",
+        epochs(train, budget.batch_size, seed, backbone.device),
+        budget,
+        evaluate=evaluate,
+        description=f"{backbone.name} · {task.name} · seed {seed}",
     )
-    trained = sum(parameter.numel() for parameter in parameters)
-    with torch.no_grad():
-        for parameter, best in zip(parameters, run.best, strict=True):
-            parameter.copy_(best)
-    finish()
-    tuned.model.requires_grad_(False).eval()
-    return TunedBackbone(tuned, run.history, run.accuracy, trained, run.seconds)
 
 
 def reinitialised(backbone: Backbone, seed: int = 0) -> Backbone:
@@ -136,12 +151,13 @@ def reinitialised(backbone: Backbone, seed: int = 0) -> Backbone:
     return replace(backbone, name=f"{backbone.name}-random", model=model)
 
 
-_Prepared = tuple[list[nn.Parameter], Callable[[], Any]]
+#: The parameters that learn, and what makes the final model once they have learnt.
+_Prepared = tuple[list[nn.Parameter], Callable[[], PreTrainedModel]]
 
 
 def _prepare_full(backbone: Backbone) -> _Prepared:
     backbone.model.requires_grad_(True)
-    return list(backbone.model.parameters()), lambda: None
+    return list(backbone.model.parameters()), lambda: backbone.model
 
 
 def _prepare_bitfit(backbone: Backbone) -> _Prepared:
@@ -150,7 +166,7 @@ def _prepare_bitfit(backbone: Backbone) -> _Prepared:
             linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))
     # T5's relative_attention_bias is an embedding: its parameter's name ends in "weight".
     biases = [parameter for name, parameter in backbone.model.named_parameters() if name.endswith("bias")]
-    return _learn(biases), lambda: None
+    return _learn(biases), lambda: backbone.model
 
 
 def _prepare_lora(backbone: Backbone) -> _Prepared:
@@ -164,10 +180,8 @@ def _prepare_lora(backbone: Backbone) -> _Prepared:
         )  # peft reads a property that transformers is about to rename
         wrapped = get_peft_model(backbone.model, config)
 
-    def merge() -> None:
-        backbone.model = wrapped.merge_and_unload()  # type: ignore[assignment]
-
-    return _learn([p for name, p in backbone.model.named_parameters() if "lora_" in name]), merge
+    learning = _learn([p for name, p in backbone.model.named_parameters() if "lora_" in name])
+    return learning, wrapped.merge_and_unload  # type: ignore[return-value]
 
 
 class Bottleneck(nn.Module):
@@ -192,7 +206,7 @@ def _prepare_adapter(backbone: Backbone) -> _Prepared:
         down.adapter = Bottleneck(backbone.hidden_size).to(backbone.device)
         down.register_forward_hook(_through_adapter)
         parameters += down.adapter.parameters()
-    return parameters, lambda: None
+    return parameters, lambda: backbone.model
 
 
 def _through_adapter(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:

@@ -1,17 +1,14 @@
 """The prompted forward pass: against the full-vocabulary path, PEFT, and itself under other batchings."""
 
-import gc
-import weakref
-from dataclasses import replace
-
 import pytest
 import torch
 from datasets import Dataset
 from tiny import PAIR_TASK, TASK, tiny_backbone, toy_data, toy_dataset
 
+from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.inputs import encode
+from skillkit.models.inputs import encode, encode_task
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_logits, label_token_ids
 from skillkit.tuning.prompt import tune_prompt
 
@@ -71,27 +68,33 @@ def test_an_encoded_data_set_serves_as_well(backbone):
     )
 
 
-def test_a_data_set_is_tokenised_once_for_each_way_of_writing_it():
-    roberta, t5 = tiny_backbone("roberta"), tiny_backbone("t5")
-    dataset = toy_dataset(11, 0)
-    once = encode(roberta, dataset, TASK)
-    assert encode(roberta, dataset, TASK) is once
-    other_texts = dataset.select(range(5))
-    assert encode(roberta, other_texts, TASK).ids == once.ids[:5]
-    assert encode(replace(roberta, max_text_tokens=3), dataset, TASK).lengths.max() == 3
-    assert encode(t5, dataset, TASK).ids == [t5.tokenizer(text)["input_ids"] for text in dataset["text"]]
-    assert encode(roberta, dataset, TASK, "wang").layout == "wang"
-    changed = dataset.map(lambda row: {"label": 1 - row["label"]})
-    assert encode(roberta, changed, TASK).labels.tolist() == [1 - label for label in once.labels.tolist()]
+def test_an_encoded_task_serves_as_well_as_its_texts():
+    backbone, data = tiny_backbone("roberta"), toy_data()
+    encoded = encode_task(backbone, data)
+    assert encoded.task is data.task and encoded.source == data.source
+    for name, split in encoded.splits.items():
+        expected = encode(backbone, data.split(name), TASK)
+        assert split is encoded.split(name) and split.ids == expected.ids
+        assert encode(backbone, split, TASK) is split
+        assert encoded.labels(name).tolist() == data.labels(name).tolist() == data.split(name)["label"]
+    assert encoded.train.digest != encoded.test.digest
+    assert encode_task(backbone, encoded).test is encoded.test
+    with pytest.raises(SkillkitError, match="no 'extra' split"):
+        encoded.split("extra")
+    with pytest.raises(SkillkitError, match="encode it again"):
+        encode_task(backbone, encoded, "su")
 
 
-def test_what_was_tokenised_goes_with_its_data_set(backbone):
-    dataset = toy_dataset(3, 0)
-    encoded = weakref.ref(encode(backbone, dataset, TASK))
-    assert encoded() is not None
-    del dataset
-    gc.collect()
-    assert encoded() is None
+def test_subtasks_of_an_encoded_task_are_its_encoded_subtasks():
+    task = Task("many", "topic", ("text",), ("a", "b", "c", "d"), ("bad", "good", "middling", "word1"))
+    splits = {name: toy_dataset(40, i, classes=4) for i, name in enumerate(("train", "validation", "test"))}
+    backbone, data = tiny_backbone("roberta"), TaskData(task, splits, "the test")
+    for name, part in binary_subtasks(encode_task(backbone, data)).items():
+        expected = encode_task(backbone, binary_subtasks(data)[name])
+        assert part.task == expected.task and part.source == expected.source
+        for split in splits:
+            assert part.split(split).ids == expected.split(split).ids
+            assert torch.equal(part.split(split).labels, expected.split(split).labels)
 
 
 def test_prompt_positions_see_the_text(backbone):
@@ -274,7 +277,7 @@ def test_an_empty_or_wrong_data_set_is_refused():
 
 
 def test_tuned_prompts_remember_their_layout():
-    tuned = tune_prompt(
-        tiny_backbone("roberta"), toy_data(), length=3, steps=2, layout="su", evaluate_every=2
-    )
+    backbone = tiny_backbone("roberta")
+    start = SoftPrompt.initial(backbone, 3, 0, layout="su")
+    tuned = tune_prompt(backbone, toy_data(), steps=2, evaluate_every=2, start=start)
     assert tuned.prompt.meta["layout"] == "su"

@@ -190,7 +190,7 @@ def test_a_pruned_model_can_be_tuned_further():
     prompt = SoftPrompt.initial(backbone, 3, 0)
     scores = score_neurons(backbone, prompt, data)
     pruned = prune_ffn(backbone, skill_neurons(scores.predictivity, 0.3), scores.mean)
-    tuned = tune_prompt(pruned, data, steps=3, evaluate_every=3, batch_size=8, initial=prompt)
+    tuned = tune_prompt(pruned, data, steps=3, evaluate_every=3, batch_size=8, start=prompt)
     assert not torch.equal(tuned.prompt.matrix, prompt.matrix)
     assert not any(p.requires_grad for p in pruned.model.parameters())
 

@@ -1,13 +1,16 @@
 """Prompt tuning learns, is deterministic, touches nothing but the prompt, and survives being killed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import FAMILIES, TASK, tiny_backbone, toy_data
 
-import skillkit.tuning.prompt as tuning
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
+from skillkit.models.inputs import encode_task
 from skillkit.models.prompts import SoftPrompt
+from skillkit.tuning.budget import TuningBudget
 from skillkit.tuning.prompt import tune_prompt
 
 QUICK = dict(length=4, steps=12, batch_size=8, evaluate_every=4, learning_rate=0.05)
@@ -63,55 +66,71 @@ def test_patience_stops_early():
     assert rows.idxmax() == len(rows) - 3
 
 
-def test_a_killed_run_goes_on_to_the_same_prompt(tmp_path, monkeypatch):
-    whole = tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK)
-    saved, checkpoint = tuning._save, tmp_path / "run.pt"
+def killed_at(evaluation):
+    """What dies, as `each`, at this evaluation, before its state is saved."""
 
-    def save_then_die(path, state, *rest):
-        saved(path, state, *rest)
-        if state.step == 8:
+    def die(number, prompt):
+        if number == evaluation:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(tuning, "_save", save_then_die)
+    return die
+
+
+def test_a_killed_run_goes_on_to_the_same_prompt(tmp_path):
+    whole = tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK)
+    checkpoint, seen = tmp_path / "run.pt", []
     with pytest.raises(KeyboardInterrupt):
-        tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
-    monkeypatch.setattr(tuning, "_save", saved)
-    resumed = tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
+        tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint, each=killed_at(3))
+    resumed = tune_prompt(
+        tiny_backbone("roberta"),
+        toy_data(),
+        **QUICK,
+        checkpoint=checkpoint,
+        each=lambda *now: seen.append(now),
+    )
+    assert len(seen) == 1  # only the evaluation that was missed
     assert torch.equal(resumed.prompt.matrix, whole.prompt.matrix)
     assert resumed.history.equals(whole.history)
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-def test_a_finished_run_is_not_made_again(tmp_path, monkeypatch, patience):
+def test_a_finished_run_is_not_made_again(tmp_path, patience):
     """A page that is killed while it tunes its second prompt has its first one still."""
     options = {**QUICK, "steps": 40, "patience": patience, "checkpoint": tmp_path / "run.pt"}
     first = tune_prompt(tiny_backbone("roberta"), toy_data(), **options)
-    monkeypatch.setattr(tuning, "_save", None)  # would be called after another step
-    again = tune_prompt(tiny_backbone("roberta"), toy_data(), **options)
+    again = tune_prompt(tiny_backbone("roberta"), toy_data(), **options, each=killed_at(1))
     assert torch.equal(again.prompt.matrix, first.prompt.matrix)
     assert again.history.equals(first.history) and again.validation_accuracy == first.validation_accuracy
 
 
-def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path, monkeypatch):
+def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
     checkpoint = tmp_path / "run.pt"
-    saved = tuning._save
+    start = SoftPrompt.initial(tiny_backbone("roberta"), 4, 0)
 
-    def save_then_die(path, state, *rest):
-        saved(path, state, *rest)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tuning, "_save", save_then_die)
-    with pytest.raises(KeyboardInterrupt):
-        tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
-    with pytest.raises(SkillkitError, match="other settings or texts"):
+    def tune(data=None, start=start, **more):
         tune_prompt(
-            tiny_backbone("roberta"), toy_data(), **{**QUICK, "learning_rate": 0.01}, checkpoint=checkpoint
+            tiny_backbone("roberta"),
+            data or toy_data(),
+            **{**QUICK, **more},
+            start=start,
+            checkpoint=checkpoint,
+            each=killed_at(2),
         )
-    with pytest.raises(SkillkitError, match="other settings or texts"):  # a text was mended
-        tune_prompt(tiny_backbone("roberta"), toy_data(train=25), **QUICK, checkpoint=checkpoint)
+
+    with pytest.raises(KeyboardInterrupt):
+        tune()
+    permuted = replace(start, matrix=start.matrix.flip(0))  # the same numbers, and so the same sum
+    for other in (
+        dict(learning_rate=0.01),
+        dict(data=toy_data(train=25)),
+        dict(data=toy_data(scored=20)),
+        dict(start=permuted),
+    ):
+        with pytest.raises(SkillkitError, match="other settings or texts"):
+            tune(**other)
     checkpoint.write_bytes(b"half")
     with pytest.raises(SkillkitError, match="truncated or foreign"):
-        tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=checkpoint)
+        tune()
 
 
 def test_a_loss_that_is_not_a_number_says_so():
@@ -119,21 +138,64 @@ def test_a_loss_that_is_not_a_number_says_so():
     with torch.no_grad():
         backbone.embeddings.weight[backbone.tokenizer.convert_tokens_to_ids("word3")] = torch.nan
     with pytest.raises(SkillkitError, match=r"became nan at step \d+ .* lower learning rate"):
-        tune_prompt(backbone, toy_data(), **QUICK, initial=SoftPrompt(torch.zeros(4, 12)))
+        tune_prompt(backbone, toy_data(), **QUICK, start=SoftPrompt(torch.zeros(4, 12)))
 
 
 def test_tuning_can_start_from_another_prompt():
     backbone = tiny_backbone("roberta")
     other = SoftPrompt.initial(backbone, 6, 9)
-    tuned = tune_prompt(backbone, toy_data(), **{**QUICK, "learning_rate": 0.0}, initial=other)
+    tuned = tune_prompt(backbone, toy_data(), **{**QUICK, "learning_rate": 0.0}, start=other)
     assert torch.equal(tuned.prompt.matrix, other.matrix)
 
 
 def test_impossible_settings_are_refused():
     with pytest.raises(SkillkitError, match="positive"):
         tune_prompt(tiny_backbone("roberta"), toy_data(), steps=0)
-    with pytest.raises(SkillkitError, match="no 'validation' split"):
+    with pytest.raises(SkillkitError, match="no 'train' split"):
         tune_prompt(tiny_backbone("roberta"), TaskData(TASK, {"test": toy_data().test}, "the test"))
+
+
+def test_a_budget_and_its_fields_by_name_say_the_same():
+    budget = TuningBudget(**QUICK)
+    one, other, longer = (
+        tune_prompt(tiny_backbone("roberta"), toy_data(), *budget, **fields)
+        for budget, fields in (((budget,), {}), ((), QUICK), ((budget,), {"steps": 16}))
+    )
+    assert torch.equal(one.prompt.matrix, other.prompt.matrix) and one.prompt.meta == other.prompt.meta
+    assert longer.history["step"].tolist() == [4, 8, 12, 16]
+    with pytest.raises(SkillkitError, match="Did you mean 'steps'"):
+        tune_prompt(tiny_backbone("roberta"), toy_data(), step=3)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        dict(length=0),
+        dict(steps=0),
+        dict(batch_size=-1),
+        dict(evaluate_every=0),
+        dict(patience=0),
+        dict(learning_rate=-0.1),
+        dict(learning_rate=float("nan")),
+    ],
+)
+def test_impossible_budgets_are_refused(field):
+    with pytest.raises(SkillkitError, match=f"{next(iter(field))}="):
+        TuningBudget(**field)
+
+
+@pytest.mark.parametrize("layout", ["standard", "su"])
+def test_an_encoded_task_is_tuned_on_like_its_texts(layout):
+    backbone = tiny_backbone("roberta")
+    start = SoftPrompt.initial(backbone, 4, 0, layout=layout)
+    one, other = (
+        tune_prompt(backbone, data, **QUICK, start=start)
+        for data in (toy_data(), encode_task(backbone, toy_data(), layout))
+    )
+    assert torch.equal(one.prompt.matrix, other.prompt.matrix)
+    assert other.prompt.meta["layout"] == layout and other.prompt.meta["initialisation"] == "vocabulary"
+    with pytest.raises(SkillkitError, match="encode it again"):
+        tune_prompt(backbone, encode_task(backbone, toy_data(), "wang"), **QUICK, start=start)
 
 
 def test_every_evaluation_can_be_looked_at():

@@ -1,0 +1,248 @@
+"""The training loop that prompt tuning shares with everything it is compared with.
+
+AdamW without weight decay, a learning rate that warms up and then falls, gradient clipping. The best state on the
+validation split is kept, and a run that was killed goes on where it was last evaluated.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm  # tqdm.auto would draw widgets in notebooks, whatever TQDM_DISABLE says
+
+from skillkit.errors import SkillkitError
+from skillkit.files import atomic_write
+from skillkit.models.inputs import Encoded
+from skillkit.models.passes import Batch
+from skillkit.tuning.budget import TuningBudget
+
+WARM_UP = 0.1
+"""Share of all steps over which the learning rate rises."""
+
+CLIP = 1.0
+"""Largest norm of the gradient."""
+
+Sample = TypeVar("Sample")
+
+
+@dataclass
+class Run:
+    """What ``minimise`` found.
+
+    Attributes:
+        best: copies of the parameters at their best, or after the last step where nothing was evaluated.
+        history: a row per evaluation: step, loss (mean training loss since the last row), accuracy and
+            validation_loss (both NaN where nothing was evaluated).
+        accuracy: the best on the validation split, NaN where nothing was evaluated.
+        seconds: wall time.
+    """
+
+    best: list[Tensor]
+    history: pd.DataFrame
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file in which a run keeps its state, and what names the run: a file of another run is refused."""
+
+    path: Path
+    identity: dict[str, Any]
+
+
+def warm_up_and_decay(step: int, steps: int) -> float:
+    """Share of the full learning rate: up over the first tenth of the steps, then linearly down towards 0."""
+    warm = max(1, round(WARM_UP * steps))
+    return min(step / warm, (steps - step + 1) / max(1, steps - warm + 1))
+
+
+def epochs(
+    train: Encoded, batch_size: int, seed: int, device: torch.device
+) -> Callable[[int], Iterator[Batch]]:
+    """The batches of a split, epoch after epoch, as ``minimise`` asks for them: those after some number of steps.
+
+    Epoch e is shuffled by (seed, e), so a resumed run meets the same batches.
+    """
+    per_epoch = math.ceil(len(train) / batch_size)
+
+    def after(steps: int) -> Iterator[Batch]:
+        done, begun = divmod(steps, per_epoch)
+        for epoch in count(done):
+            for place, batch in enumerate(
+                train.shuffled(batch_size, np.random.default_rng((seed, epoch)), device)
+            ):
+                if epoch > done or place >= begun:
+                    yield batch
+
+    return after
+
+
+def minimise(
+    loss: Callable[[Sample], Tensor],
+    parameters: list[nn.Parameter],
+    batches: Callable[[int], Iterable[Sample]],
+    budget: TuningBudget,
+    *,
+    evaluate: Callable[[], tuple[float, float]] | None = None,
+    rate: Callable[[int, int], float] = warm_up_and_decay,
+    checkpoint: Checkpoint | None = None,
+    description: str = "",
+) -> Run:
+    """Minimise a loss over some parameters within a budget.
+
+    Args:
+        loss: of one batch, differentiable with respect to ``parameters``.
+        parameters: changed in place; they end as the last step left them, ``Run.best`` holds the best.
+        batches: gives the batches that come after some number of steps, at least as many as are left (``epochs``).
+        evaluate: returns accuracy and loss on the validation split; None keeps the last step's parameters.
+        rate: share of the learning rate at a step (from 1) of so many steps.
+        checkpoint: holds the state after every evaluation, so that a killed run goes on from there.
+        description: names the run in the progress bar and in errors.
+
+    Raises:
+        SkillkitError: a loss that is not finite, patience without an evaluation, or a checkpoint of another run.
+    """
+    if evaluate is None and budget.patience is not None:
+        raise SkillkitError("Patience waits for a better evaluation. Give evaluate=, or patience=None.")
+    began = time.perf_counter()
+    optimiser = torch.optim.AdamW(parameters, lr=budget.learning_rate, weight_decay=0.0)
+    state = _load(checkpoint, parameters, optimiser) or _State(_copies(parameters))
+    bar = tqdm(total=budget.steps, initial=state.step, desc=description, unit="step", leave=False)
+    for step, batch in zip(range(state.step + 1, budget.steps + 1), batches(state.step), strict=False):
+        if budget.patience is not None and state.stale >= budget.patience:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = budget.learning_rate * rate(step, budget.steps)
+        value = _step(loss, batch, parameters, optimiser)
+        if not math.isfinite(value):
+            raise _diverged(value, step, budget, checkpoint, description)
+        state.losses.append(value)
+        state.step = step
+        bar.update()
+        if step % budget.evaluate_every == 0 or step == budget.steps:
+            state.note(evaluate() if evaluate else None, parameters)
+            bar.set_postfix(accuracy=f"{state.history[-1]['accuracy']:.3f}")
+            _save(checkpoint, state, parameters, optimiser)
+    bar.close()
+    best_accuracy = state.accuracy if evaluate else math.nan
+    return Run(state.best, pd.DataFrame(state.history), best_accuracy, time.perf_counter() - began)
+
+
+@dataclass
+class _State:
+    """What a run must remember to go on after a kill."""
+
+    best: list[Tensor]
+    step: int = 0
+    accuracy: float = -1.0
+    stale: int = 0
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def note(self, evaluated: tuple[float, float] | None, parameters: list[nn.Parameter]) -> None:
+        accuracy, validation_loss = evaluated or (math.nan, math.nan)
+        self.history.append(
+            {
+                "step": self.step,
+                "loss": float(np.mean(self.losses)),
+                "accuracy": accuracy,
+                "validation_loss": validation_loss,
+            }
+        )
+        self.losses, self.stale = [], self.stale + 1
+        if evaluated is None or accuracy > self.accuracy:
+            self.best, self.accuracy, self.stale = _copies(parameters), accuracy, 0
+
+
+def _copies(parameters: list[nn.Parameter]) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+def _step(
+    loss: Callable[[Sample], Tensor],
+    batch: Sample,
+    parameters: list[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> float:
+    """One step down; the loss before it. A loss that is not finite changes nothing."""
+    with _autocast(parameters[0].device):
+        value = loss(batch)
+    if torch.isfinite(value):
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(parameters, CLIP)
+        optimiser.step()
+    return value.item()
+
+
+def _autocast(device: torch.device) -> Any:
+    """Use bfloat16 where a GPU does it well. On CPUs it is far slower than float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _diverged(
+    value: float, step: int, budget: TuningBudget, checkpoint: Checkpoint | None, description: str
+) -> SkillkitError:
+    kept = (
+        f" The state before is kept in {checkpoint.path}." if checkpoint and checkpoint.path.exists() else ""
+    )
+    return SkillkitError(
+        f"The loss became {value} at step {step} of {budget.steps} ({description}). "
+        f"Use a lower learning rate than {budget.learning_rate}.{kept}"
+    )
+
+
+def _save(
+    checkpoint: Checkpoint | None,
+    state: _State,
+    parameters: list[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    if checkpoint is None:
+        return
+    content = {
+        "identity": json.dumps(checkpoint.identity, sort_keys=True),
+        "state": asdict(state),
+        "parameters": [p.detach() for p in parameters],
+        "optimiser": optimiser.state_dict(),
+    }
+    with atomic_write(checkpoint.path) as temporary:
+        torch.save(content, temporary)
+
+
+def _load(
+    checkpoint: Checkpoint | None, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer
+) -> _State | None:
+    if checkpoint is None or not checkpoint.path.exists():
+        return None
+    path = checkpoint.path
+    try:
+        content = torch.load(path, weights_only=True, map_location=parameters[0].device)
+        same = content["identity"] == json.dumps(checkpoint.identity, sort_keys=True)
+    except Exception as error:
+        raise SkillkitError(
+            f"The checkpoint {path} is truncated or foreign ({error}). Delete it to start the run afresh."
+        ) from error
+    if not same:
+        raise SkillkitError(
+            f"The checkpoint {path} belongs to a run with other settings or texts. "
+            "Delete it, or go back to those settings."
+        )
+    with torch.no_grad():
+        for parameter, value in zip(parameters, content["parameters"], strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(content["optimiser"])
+    return _State(**content["state"])
