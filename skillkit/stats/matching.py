@@ -159,14 +159,14 @@ def _pairs(
     if not len(first) or not len(other):
         return []
     gaps = np.abs(standard[first][:, None] - standard[other][None])
-    inside = (gaps <= caliper).all(axis=2)
+    inside: Mask = np.asarray((gaps <= caliper).all(axis=2))
     costs = (gaps**2).sum(axis=2)
     # A forbidden pair costs more than all allowed ones together, so as few as possible are taken, and then
     # dropped.
     forbidden = 1.0 + min(len(first), len(other)) * standard.shape[1] * caliper**2
     rows, columns = linear_sum_assignment(np.where(inside, costs, forbidden))
-    kept = [(row, column) for row, column in zip(rows, columns, strict=True) if inside[row, column]]
-    return [(int(first[row]), int(other[column])) for row, column in kept]
+    allowed = inside[rows, columns]
+    return list(zip(first[rows[allowed]].tolist(), other[columns[allowed]].tolist(), strict=True))
 
 
 def _variance(values: Array) -> Array:
