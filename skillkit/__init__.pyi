@@ -7,7 +7,6 @@ from .data.tasks import Task as Task
 from .data.tasks import all_tasks as all_tasks
 from .data.tasks import get_task as get_task
 from .errors import SkillkitError as SkillkitError
-from .models.activations import intervene as intervene
 from .models.activations import record as record
 from .models.activations import watch as watch
 from .models.backbones import Backbone as Backbone
@@ -18,6 +17,7 @@ from .models.inputs import Encoded as Encoded
 from .models.inputs import EncodedTask as EncodedTask
 from .models.inputs import encode as encode
 from .models.inputs import encode_task as encode_task
+from .models.interventions import intervene as intervene
 from .models.prompts import SoftPrompt as SoftPrompt
 from .models.prompts import label_logits as label_logits
 from .neurons.pruning import prune_ffn as prune_ffn

@@ -9,9 +9,9 @@ To add an architecture, add a row to ``ARCHITECTURES``.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,6 @@ from transformers import (
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.bundled import MODELS
-
-if TYPE_CHECKING:
-    from skillkit.models.passes import Pass
-
 
 #: Parameters that no result depends on.
 _UNUSED = re.compile(r"(^|\.)(position_ids|pooler\.)")
@@ -168,12 +164,11 @@ class FFNSite:
         return f"{self.stack} {self.layer}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Backbone:
     """A frozen model with the places that prompt tuning and neuron analysis touch.
 
-    ``sites`` lists the FFN sites, encoder first, then decoder. ``max_text_tokens`` is where texts are cut. ``current`` is the
-    batch in the model while a forward pass runs, None between passes: hooks look there for what lies at which position.
+    ``sites`` lists the FFN sites, encoder first, then decoder. ``max_text_tokens`` is where texts are cut.
     """
 
     name: str
@@ -182,7 +177,6 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     sites: tuple[FFNSite, ...]
     max_text_tokens: int = 128
-    current: "Pass | None" = field(default=None, repr=False)
 
     @property
     def family(self) -> str:
@@ -255,13 +249,15 @@ class Backbone:
     def answer_logits(self, hidden: Tensor, token_ids: Tensor) -> Tensor:
         """Logits of some tokens at the answer slot: [examples, hidden] and [labels] to [examples, labels], in float32.
 
-        Only these rows of the vocabulary projection are multiplied.
+        Only these rows of the vocabulary projection are multiplied. Autocast does not reach in here: tuning may run the
+        body of the model in bfloat16, but answers are compared in the precision of the weights.
         """
-        hidden = self.architecture.transform(self.model, hidden)
         path = self.architecture.projection
         projection: Any = self.model.get_submodule(path) if path else self.embeddings
         bias = getattr(projection, "bias", None)
-        logits = hidden.float() @ projection.weight[token_ids].float().T
+        with torch.autocast(self.device.type, enabled=False):
+            hidden = self.architecture.transform(self.model, hidden.to(self.embeddings.weight.dtype))
+            logits = hidden.float() @ projection.weight[token_ids].float().T
         return logits if bias is None else logits + bias[token_ids].float()
 
 

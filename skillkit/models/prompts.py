@@ -13,7 +13,6 @@ position embeddings off the prompt. Layout ``wang`` (Wang et al. 2022) is the st
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
-from skillkit.models.passes import Batch, Pass
+from skillkit.models.passes import Batch, Pass, in_progress
 
 
 @dataclass(frozen=True)
@@ -141,12 +140,12 @@ def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Te
     Raises:
         SkillkitError: the prompt has another width than the backbone, or prompt and text are longer than the model can take.
     """
-    length = 0 if matrix is None else matrix.shape[0]
-    _check_fit(backbone, matrix, batch, length)
+    current = Pass(batch, 0 if matrix is None else matrix.shape[0], backbone.family)
+    _check_fit(backbone, matrix, current)
     forward = {"masked-lm": _masked_lm, "encoder-decoder": _encoder_decoder, "causal-lm": _causal_lm}[
         backbone.family
     ]
-    with _during(backbone, Pass(batch, length, backbone.family)):
+    with in_progress(current):
         return forward(backbone, _prompt_rows(backbone, matrix, len(batch)), batch)
 
 
@@ -232,22 +231,13 @@ def _first_token(backbone: Backbone, word: str, *, space: bool) -> int:
     return ids[0]
 
 
-@contextmanager
-def _during(backbone: Backbone, current: Pass) -> Iterator[None]:
-    backbone.current = current
-    try:
-        yield
-    finally:
-        backbone.current = None
-
-
-def _check_fit(backbone: Backbone, matrix: Tensor | None, batch: Batch, length: int) -> None:
+def _check_fit(backbone: Backbone, matrix: Tensor | None, current: Pass) -> None:
     if matrix is not None and matrix.shape[1] != backbone.hidden_size:
         raise SkillkitError(
-            f"The prompt is {matrix.shape[1]} wide, {backbone.name!r} is {backbone.hidden_size} wide. Tune a prompt for this "
-            "backbone, or project this one (skillkit.transfer.projection)."
+            f"The prompt is {matrix.shape[1]} wide, {backbone.name!r} is {backbone.hidden_size} wide. "
+            "Tune a prompt for this backbone, or project this one (skillkit.transfer.projection)."
         )
-    total, limit = 1 + length + batch.ids.shape[1], backbone.max_positions
+    total, limit = current.input_length, backbone.max_positions
     if limit is not None and total > limit:
         raise SkillkitError(
             f"Prompt and text take {total} positions, {backbone.name!r} has {limit}. "

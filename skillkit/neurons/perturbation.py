@@ -19,10 +19,10 @@ from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.models.activations import intervene
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import difference_row, evaluate, examples_row
 from skillkit.models.inputs import Encoded
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import (
     NeuronScores,

@@ -21,10 +21,11 @@ from torch import Tensor
 
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, present_positions, take, watch
+from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import Encoded, encode
+from skillkit.models.interventions import intervene
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 from skillkit.neurons.scores import (

@@ -1,12 +1,16 @@
 """Recording and intervening at the FFN sites."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 from tiny import TASK, tiny_backbone, toy_dataset
 
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record, watch
 from skillkit.models.inputs import encode
+from skillkit.models.interventions import intervene
+from skillkit.models.passes import current_pass
 from skillkit.models.prompts import SoftPrompt, label_logits
 
 
@@ -140,24 +144,54 @@ class TestNoise:
         torch.testing.assert_close(noisy(mask, 32), noisy(more, 32), equal_nan=True)
         assert not torch.allclose(noisy(mask, 32).nan_to_num(0), noisy(mask, 32, seed=1).nan_to_num(0))
 
+    def test_equals_one_generator_for_each_example(self, backbone):
+        """The slow way: nothing but the row and the seed decide an example's draw."""
+        dataset, prompt = toy_dataset(9, 0), SoftPrompt.initial(backbone, 3, 0)
+        mask = torch.zeros(len(backbone.sites), 20, dtype=torch.bool)
+        mask[0, ::3] = True
+        plain = record(backbone, prompt, dataset, TASK)
+        with intervene(backbone, mask, "noise", scale=0.7, seed=4):
+            noisy = record(backbone, prompt, dataset, TASK, batch_size=2)
+        for row in range(9):
+            generator = torch.Generator().manual_seed(4 * 1_000_003 + row)
+            drawn = torch.randn(mask.shape, generator=generator)[0] * 0.7 * mask[0]
+            expected = plain[row, 0] + drawn
+            torch.testing.assert_close(noisy[row, 0], expected, equal_nan=True, atol=1e-5, rtol=1e-5)
 
-def test_patching_a_run_with_its_own_activations_changes_nothing(backbone):
-    dataset, prompt = toy_dataset(9, 0), SoftPrompt.initial(backbone, 3, 0)
-    values = record(backbone, prompt, dataset, TASK, batch_size=4)
-    with intervene(backbone, everything(backbone), "patch", values=values):
-        patched = label_logits(backbone, prompt, dataset, TASK, batch_size=4)
-    torch.testing.assert_close(
-        patched, label_logits(backbone, prompt, dataset, TASK, batch_size=4), atol=1e-5, rtol=1e-5
-    )
+
+def test_an_intervention_of_ones_own(backbone):
+    dataset, prompt = toy_dataset(5, 0), SoftPrompt.initial(backbone, 3, 0)
+    mask = torch.zeros(len(backbone.sites), 20, dtype=torch.bool)
+    mask[0, 2] = True
+    plain = record(backbone, prompt, dataset, TASK)
+    with intervene(
+        backbone, mask, lambda activation, chosen, *_: torch.where(chosen, -activation, activation)
+    ):
+        recorded = record(backbone, prompt, dataset, TASK)
+    torch.testing.assert_close(recorded[:, 0, :, 2], -plain[:, 0, :, 2], equal_nan=True)
+    torch.testing.assert_close(recorded[:, 0, :, 3], plain[:, 0, :, 3], equal_nan=True)
 
 
-def test_patched_values_arrive_at_their_rows(backbone):
-    dataset, prompt = toy_dataset(9, 0), SoftPrompt.initial(backbone, 3, 0)
-    values = torch.randn(9, len(backbone.sites), 4, 20, generator=torch.Generator().manual_seed(0))
-    with intervene(backbone, everything(backbone), "patch", values=values):
-        recorded = record(backbone, prompt, dataset, TASK, batch_size=4)
-    present = ~torch.isnan(recorded)
-    torch.testing.assert_close(recorded[present], values[present])
+def test_there_is_a_pass_in_progress_only_during_a_pass():
+    backbone, seen = tiny_backbone("roberta"), []
+    with watch(backbone, lambda site, activation, current: seen.append(current_pass() is current)):
+        label_logits(backbone, SoftPrompt.initial(backbone, 3, 0), toy_dataset(5, 0), TASK)
+        assert current_pass() is None
+        backbone.model(input_ids=torch.tensor([[0, 2]]))  # a pass that nobody has announced is not shown
+    assert seen == [True, True]
+    with pytest.raises(FrozenInstanceError):
+        backbone.name = "another"
+
+
+def test_no_pass_is_in_progress_after_one_that_failed():
+    backbone = tiny_backbone("roberta")
+
+    def fail(site, activation, current):
+        raise KeyError("in a hook")
+
+    with pytest.raises(KeyError), watch(backbone, fail):
+        label_logits(backbone, None, toy_dataset(5, 0), TASK)
+    assert current_pass() is None
 
 
 def test_bad_calls_are_refused(backbone):
@@ -168,7 +202,7 @@ def test_bad_calls_are_refused(backbone):
         (dict(neurons=mask.float(), mode="zero"), "bool"),
         (dict(neurons=mask, mode="mean"), "needs values"),
         (dict(neurons=mask, mode="mean", values=torch.zeros(2)), r"\[sites, width\]"),
-        (dict(neurons=mask, mode="patch", values=torch.zeros(mask.shape)), r"\[examples, sites"),
+        (dict(neurons=mask, mode="patch"), "Unknown intervention"),
         (dict(neurons=mask, mode="noise", unit=torch.zeros(3)), "unit"),
         (dict(neurons=mask, mode="zero", where="text"), "place"),
     ]

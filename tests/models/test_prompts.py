@@ -3,7 +3,7 @@
 import pytest
 import torch
 from datasets import Dataset
-from tiny import PAIR_TASK, TASK, tiny_backbone, toy_data, toy_dataset
+from tiny import FAMILIES, PAIR_TASK, TASK, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.data.tasks import Task
@@ -274,6 +274,45 @@ def test_an_empty_or_wrong_data_set_is_refused():
         label_logits(backbone, None, toy_dataset(3, 0).select([]), TASK)
     with pytest.raises(SkillkitError, match="'text'"):
         label_logits(backbone, None, toy_dataset(3, 0).rename_column("text", "body"), TASK)
+
+
+@pytest.mark.parametrize(
+    "family, layout, taken",  # positions that the input takes beside prompt and text
+    [
+        ("roberta", "standard", 1),
+        ("roberta", "su", 0),
+        ("bert", "standard", 1),
+        ("gpt2", "standard", 0),
+        ("llama", "standard", 0),
+    ],
+)
+def test_an_input_may_fill_the_last_position_and_no_more(family, layout, taken):
+    backbone = tiny_backbone(family)
+    prompt = SoftPrompt.initial(backbone, 5, 0, layout=layout)
+    words = backbone.max_positions - 5 - taken - len(backbone.tokenizer("word1")["input_ids"]) + 1
+    fitting, longer = (Dataset.from_dict({"text": ["word1 " * n], "label": [0]}) for n in (words, words + 1))
+    assert label_logits(backbone, prompt, fitting, TASK).isfinite().all()
+    with pytest.raises(SkillkitError, match=f"take {backbone.max_positions + 1} positions"):
+        label_logits(backbone, prompt, longer, TASK)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_autocast_does_not_reach_the_answer(family):
+    backbone = tiny_backbone(family)
+    hidden = torch.randn(6, 12, generator=torch.Generator().manual_seed(0))
+    ids = label_token_ids(backbone, TASK)
+    plain = backbone.answer_logits(hidden, ids)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(backbone.answer_logits(hidden, ids), plain)
+        half = backbone.answer_logits(hidden.bfloat16(), ids)  # as a body under autocast may leave it
+    assert half.dtype == torch.float32
+    assert torch.equal(half, backbone.answer_logits(hidden.bfloat16().float(), ids))
+
+
+def test_the_digest_of_a_prompt_tells_its_rows_apart():
+    prompt = SoftPrompt(torch.arange(6.0).reshape(3, 2))
+    assert prompt.digest == SoftPrompt(torch.arange(6.0).reshape(3, 2), {"seed": 1}).digest
+    assert prompt.digest != SoftPrompt(prompt.matrix.flip(0)).digest
 
 
 def test_tuned_prompts_remember_their_layout():

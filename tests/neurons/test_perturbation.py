@@ -7,9 +7,10 @@ from tiny import TASK, tiny_backbone, toy_data
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import encode
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_token_ids
 from skillkit.neurons.perturbation import SELECTIONS, choose_neurons, perturb
 from skillkit.neurons.scores import score_neurons, score_task

@@ -10,9 +10,10 @@ from tiny import TASK, tiny_backbone, toy_data, toy_dataset
 from transformers import RobertaConfig, RobertaForMaskedLM
 
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
 from skillkit.models.backbones import ARCHITECTURES, Backbone, FFNSite
 from skillkit.models.inputs import encode
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_logits
 from skillkit.neurons.pruning import (
     forward_flops,

@@ -12,7 +12,8 @@ from tiny import FAMILIES, TASK, tiny_backbone, toy_data, toy_dataset
 from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.neurons import scores as neurons
 from skillkit.neurons.scores import (

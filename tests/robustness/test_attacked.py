@@ -9,8 +9,9 @@ from tiny import TASK, tiny_backbone, toy_data, toy_dataset
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
 from skillkit.models.evaluation import evaluate
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import score_neurons, score_task, skill_neurons
 from skillkit.neurons.significance import ThresholdBits

@@ -6,7 +6,8 @@ from tiny import TASK, tiny_backbone, toy_data
 from torch import nn
 
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, record
+from skillkit.models.activations import record
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.neurons.scores import score_neurons, skill_neurons
 from skillkit.tuning.methods import _PREPARE, LEARNING_RATES, learning_rates, reinitialised, tune_method
