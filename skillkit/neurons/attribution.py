@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -24,11 +25,18 @@ from torch import Tensor
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import Rewriter, rewrite
-from skillkit.models.backbones import Backbone
+from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.evaluation import label_margin
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, run, scheme_of
+from skillkit.neurons.scores import NeuronScores
+from skillkit.stats.correlation import partial_rank_correlation
+from skillkit.stats.measurement import Measurement
+from skillkit.stats.pooling import pool
+
+FEWEST = 20
+"""Neurons that a site needs for a correlation."""
 
 Place = tuple[int, int]
 """A neuron: its site and its place in the site."""
@@ -151,6 +159,44 @@ def agreement(effects: NeuronEffects, neurons: Sequence[Place], exact: Tensor) -
     """Spearman's correlation of estimated and exact mean effects over some neurons (see `knock_out`)."""
     estimated = torch.stack([effects.mean[place] for place in neurons])
     return float(spearmanr(estimated.numpy(), exact.numpy()).statistic)
+
+
+def importance_table(effects: NeuronEffects, scores: NeuronScores, sites: Sequence[FFNSite]) -> pd.DataFrame:
+    """Do predictive neurons matter more, site by site, for every neuron and not for a chosen few?
+
+    Rank correlation of the size of each neuron's effect with its predictivity: plain, and given its standard
+    deviation and its mean absolute level, which both quantities follow. Neurons that never vary have no
+    effect and are left out.
+
+    Returns:
+        Rows "importance" with columns stack, layer and given ("nothing" or "deviation and level"), measured
+        over neurons; a site with too few neurons that vary is left out.
+    """
+    rows = []
+    for index, site in enumerate(sites):
+        alive = scores.varying[index] & ~scores.predictivity[index].isnan()
+        columns = [
+            values[index][alive].double().numpy()
+            for values in (scores.predictivity, effects.size, scores.deviation, _level(scores))
+        ]
+        if int(alive.sum()) < FEWEST:
+            continue
+        where = {"stack": site.stack, "layer": site.layer}
+        for given, controls in (("nothing", []), ("deviation and level", columns[2:])):
+            measured = partial_rank_correlation(columns[0], columns[1], controls)
+            rows.append(measured.row("importance", given=given, **where))
+    return pd.DataFrame(rows)
+
+
+def mean_importance(table: pd.DataFrame, given: str = "deviation and level") -> Measurement:
+    """The correlation of `importance_table`, pooled over sites."""
+    rows = table[table["given"] == given].dropna(subset="value")
+    return pool([Measurement.of_row(row) for row in rows.to_dict("records")], unit="sites").measurement
+
+
+def _level(scores: NeuronScores) -> Tensor:
+    """How far each neuron's mean activation lies from 0 at its own scale, [sites, width]."""
+    return scores.mean.abs()
 
 
 def _set_one(site: int, neuron: int, target: Tensor) -> Rewriter:

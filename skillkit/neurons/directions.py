@@ -9,7 +9,7 @@ chosen is chosen on one split and reported on another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,11 @@ from torch import Tensor
 
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
-from skillkit.models.backbones import Backbone
+from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, run
+from skillkit.neurons.scores import NeuronScores
 from skillkit.stats.measurement import Measurement, mean_of, paired_difference, proportion
 
 Outcomes = NDArray[np.float64]
@@ -111,6 +112,68 @@ def compare_directions(
     return Directions(
         neuron, np.stack(rotated), _probe(chosen_on, reported_on), (truth == larger).astype(float)
     )
+
+
+def compare_at_sites(
+    backbone: Backbone,
+    prompt: SoftPrompt,
+    chosen_on: Encoded,
+    reported_on: Encoded,
+    scores: NeuronScores,
+    *,
+    draws: int = 10,
+) -> dict[tuple[int, str], Directions]:
+    """`compare_directions` for every site, at the answer slot and at its best prompt row on the first split.
+
+    Returns:
+        By site index and position ("answer slot" or "best prompt row"); a site appears with the positions
+        that it has.
+    """
+    found: dict[tuple[int, str], Directions] = {}
+    for position, entries in _entries(scores).items():
+        first, second = (
+            activations_by_site(backbone, prompt, encoded, entries) for encoded in (chosen_on, reported_on)
+        )
+        for site, entry in entries.items():
+            found[site, position] = compare_directions(
+                (first[site], chosen_on.labels),
+                (second[site], reported_on.labels),
+                scores.baseline[site, entry],
+                draws=draws,
+            )
+    return dict(sorted(found.items()))
+
+
+def direction_table(found: Mapping[tuple[int, str], Directions], sites: Sequence[FFNSite]) -> pd.DataFrame:
+    """The tables of `compare_at_sites` below each other, with columns stack, layer and position."""
+    return pd.concat(
+        [
+            each.table().assign(stack=sites[site].stack, layer=sites[site].layer, position=position)
+            for (site, position), each in found.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def mean_advantage(found: Mapping[tuple[int, str], Directions]) -> Measurement:
+    """Accuracy of the best neuron minus that of the best rotated directions, averaged over sites and
+    positions, paired over texts."""
+    neuron = np.mean([each.neuron for each in found.values()], axis=0)
+    rotated = np.mean([each.rotated.mean(0) for each in found.values()], axis=0)
+    return paired_difference(neuron, rotated)
+
+
+def _entries(scores: NeuronScores) -> dict[str, dict[int, int]]:
+    """For each kind of position the entry of the positions axis, by site: the slot, and the prompt row of the
+    best neuron."""
+    best = (scores.accuracy - 0.5).abs().nan_to_num(-1.0).amax(2)  # [sites, positions]
+    rows = best[:, 1:]
+    return {
+        "answer slot": {site: 0 for site in range(len(best)) if best[site, 0] >= 0},
+        "best prompt row": {
+            site: 1 + int(rows[site].argmax()) for site in range(len(best)) if (rows[site] >= 0).any()
+        },
+    }
 
 
 def activations_by_site(

@@ -25,10 +25,10 @@ Z = float(stats.norm.ppf(0.975))
 class Pooled:
     """A claim's mean effect over tasks.
 
-    `measurement` counts tasks. `between` is the standard deviation of the true effects between tasks, in the
-    effect's own units; `heterogeneity` is I squared, the share of the spread that sampling does not explain
-    (0 to 1); `p` is the two-sided p-value of no effect against `border`, by the t distribution of the
-    interval.
+    `measurement` counts tasks, or whatever else was pooled. `between` is the standard deviation of the true
+    effects between tasks, in the effect's own units; `heterogeneity` is I squared, the share of the spread
+    that sampling does not explain (0 to 1); `p` is the two-sided p-value of no effect against `border`, by
+    the t distribution of the interval.
     """
 
     measurement: Measurement
@@ -37,8 +37,8 @@ class Pooled:
     p: float
 
 
-def pool(measurements: Sequence[Measurement], border: float = 0.0) -> Pooled:
-    """Pool one measurement per task, weighted by how well each is known.
+def pool(measurements: Sequence[Measurement], border: float = 0.0, unit: str = "tasks") -> Pooled:
+    """Pool one measurement per task (or other `unit`), weighted by how well each is known.
 
     Each measurement's standard error is taken from the width of its 95 % interval; one without an interval is
     left out.
@@ -61,15 +61,15 @@ def pool(measurements: Sequence[Measurement], border: float = 0.0) -> Pooled:
     if len(known) == 1:
         only = known[0]
         p = 2 * stats.norm.sf(abs(mean - border) / np.sqrt(variances[0]))
-        return Pooled(Measurement(mean, 1, "tasks", only.low, only.high, only.interval), 0.0, 0.0, float(p))
+        return Pooled(Measurement(mean, 1, unit, only.low, only.high, only.interval), 0.0, 0.0, float(p))
     freedom = len(known) - 1
     spread = (weights * (values - mean) ** 2).sum() / (freedom * weights.sum())
     # Never narrower than the fixed-effect interval would be: Hartung and Knapp's own correction for effects
     # that agree too well.
     error = float(np.sqrt(max(spread, 1 / weights.sum())))
     reach = float(stats.t.ppf(0.975, freedom)) * error
-    name = "random effects over tasks"
-    measured = Measurement(mean, len(known), "tasks", mean - reach, mean + reach, name)
+    name = f"random effects over {unit}"
+    measured = Measurement(mean, len(known), unit, mean - reach, mean + reach, name)
     return Pooled(
         measured,
         float(np.sqrt(between)),

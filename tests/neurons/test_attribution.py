@@ -9,12 +9,22 @@ from tiny import TASK, tiny_backbone, toy_data
 
 from skillkit.data.loading import load_task
 from skillkit.errors import SkillkitError
-from skillkit.models.activations import intervene, rewrite
-from skillkit.models.backbones import load_backbone
+from skillkit.models.activations import rewrite
+from skillkit.models.backbones import FFNSite, load_backbone
 from skillkit.models.evaluation import label_margin
 from skillkit.models.inputs import encode
+from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, label_logits
-from skillkit.neurons.attribution import agreement, attribute, knock_out, sample_neurons
+from skillkit.neurons.attribution import (
+    NeuronEffects,
+    agreement,
+    attribute,
+    importance_table,
+    knock_out,
+    mean_importance,
+    sample_neurons,
+)
+from skillkit.neurons.scores import NeuronScores
 
 
 def prepared(backbone, length=2):
@@ -82,7 +92,8 @@ def test_a_planted_neuron_has_by_far_the_largest_effect():
 
 @pytest.mark.parametrize("name", ["mini-roberta", "mini-t5"])
 def test_estimates_rank_neurons_as_exact_effects_do(name):
-    """On models where a neuron is one of many; in the tiny random ones each moves the answer far beyond its slope."""
+    """On models where a neuron is one of many; in the tiny random ones each moves the answer far beyond its
+    slope."""
     backbone, data = load_backbone(name, device="cpu"), load_task("film_sentiment", limit=40)
     prompt, encoded = SoftPrompt.initial(backbone, 4, 0), encode(backbone, data.test, data.task)
     effects = attribute(backbone, prompt, encoded, data.task)
@@ -100,3 +111,25 @@ def test_the_bare_model_can_be_asked_and_bad_input_is_named():
         attribute(backbone, None, encoded, TASK, to=torch.zeros(1, 2))
     with pytest.raises(SkillkitError, match="no neuron 20 at site 0"):
         knock_out(backbone, None, encoded, TASK, [(0, 20)])
+
+
+def test_importance_follows_predictivity_only_where_it_does_beyond_deviation_and_level():
+    """Planted: effects that follow the deviation alone, and effects that follow the predictivity."""
+    generator = torch.Generator().manual_seed(0)
+    deviation, noise, own = (torch.rand(2, 300, generator=generator) for _ in range(3))
+    predictivity = 0.5 + 0.2 * deviation + 0.2 * own
+    sites = (FFNSite("encoder", 0, 300), FFNSite("encoder", 1, 300))
+    empty = torch.zeros(2, 1, 300)
+    scores = NeuronScores(empty, empty, predictivity, deviation, deviation, examples=10, positive=5)
+    size = torch.stack([deviation[0] + 0.1 * noise[0], own[1] + 0.1 * noise[1]])
+    table = importance_table(NeuronEffects(size, size, 10), scores, sites)
+    by = table.set_index(["layer", "given"])["value"]
+    assert by[0, "nothing"] > 0.4 and abs(by[0, "deviation and level"]) < 0.15
+    assert by[1, "deviation and level"] > 0.8 and set(table["unit"]) == {"neurons"}
+    assert mean_importance(table).n == 2
+
+
+def test_neurons_that_never_vary_and_small_sites_are_left_out():
+    still = torch.zeros(1, 40)
+    scores = NeuronScores(still[None], still[None], still + 0.5, still, still, examples=10, positive=5)
+    assert importance_table(NeuronEffects(still, still, 10), scores, (FFNSite("encoder", 0, 40),)).empty

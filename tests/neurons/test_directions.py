@@ -9,7 +9,14 @@ from skillkit import record
 from skillkit.errors import SkillkitError
 from skillkit.models.inputs import encode
 from skillkit.models.prompts import SoftPrompt
-from skillkit.neurons.directions import activations_by_site, compare_directions
+from skillkit.neurons.directions import (
+    activations_by_site,
+    compare_at_sites,
+    compare_directions,
+    direction_table,
+    mean_advantage,
+)
+from skillkit.neurons.scores import score_neurons
 
 
 def drawn(seed, signal, count=400, width=30):
@@ -94,3 +101,28 @@ def test_bad_input_is_named():
     broken = (torch.full((4, 3), torch.nan), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(SkillkitError, match="not finite"):
         compare_directions(broken, broken, torch.zeros(3))
+
+
+def test_every_site_is_compared_at_the_positions_that_it_has():
+    backbone, data = tiny_backbone("t5"), toy_data(scored=24)
+    prompt = SoftPrompt.initial(backbone, 2, 0)
+    scores = score_neurons(backbone, prompt, data)
+    validation, test = (encode(backbone, split, data.task) for split in (data.validation, data.test))
+    found = compare_at_sites(backbone, prompt, validation, test, scores, draws=2)
+    encoder = [i for i, site in enumerate(backbone.sites) if site.stack == "encoder"]
+    decoder = [i for i, site in enumerate(backbone.sites) if site.stack == "decoder"]
+    assert set(found) == {(i, "best prompt row") for i in encoder} | {(i, "answer slot") for i in decoder}
+    everything = record(backbone, prompt, test, data.task)
+    site = decoder[0]
+    best = int((scores.accuracy[site, 0] - 0.5).abs().argmax())
+    above = everything[:, site, 0, best] > scores.baseline[site, 0, best]
+    answer = above if scores.accuracy[site, 0, best] >= 0.5 else ~above
+    assert found[site, "answer slot"].neuron.mean() == pytest.approx(
+        (answer == test.labels.bool()).float().mean().item()
+    )
+    table = direction_table(found, backbone.sites)
+    assert len(table) == 4 * len(found) and {"stack", "layer", "position"} <= set(table)
+    one, other = (
+        np.mean([getattr(each, kind).mean() for each in found.values()]) for kind in ("neuron", "rotated")
+    )
+    assert mean_advantage(found).value == pytest.approx(one - other)
