@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import Tensor
 
 from skillkit.data.loading import AnySplits
 from skillkit.data.tasks import Task
@@ -185,3 +187,12 @@ def difference_of_means(
     value = float(one.mean() - other.mean())
     n = min(len(one), len(other))
     return {"metric": "difference", "value": value, "n": n, "low": float(low), "high": float(high), **more}
+
+
+def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right.
+
+    With two labels it is their logit difference.
+    """
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(-1)
+    return logits.gather(1, labels[:, None])[:, 0] - others
