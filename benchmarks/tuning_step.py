@@ -40,7 +40,7 @@ if __name__ == "__main__":
             output.last_hidden_state[:, 0].square().sum().backward()
 
     def tuned() -> None:
-        tune_prompt(backbone, data, steps=STEPS, start=prompt, evaluate_every=STEPS, seed=0)
+        tune_prompt(backbone, data, length=options.length, steps=STEPS, evaluate_every=STEPS, seed=0)
 
     ratio = compare(bare, tuned, options.rounds, backbone.device.type == "cuda")
     report(f"{backbone.name}: {STEPS} steps of prompt tuning / bare forward and backward", ratio, 1.15)

@@ -43,7 +43,7 @@ steps = 1000  # a later value is no parameter
 write_table(measurements(place, [{"metric": "m", "value": steps}]), place.table("first"))
 read_table(place.table("first"))
 load_task("film_sentiment")
-write_table(measurements(place, [{"metric": "m", "value": 1.0}]), place.table("01_page"), {"typed": 1})
+write_table(measurements(place, [{"metric": "m", "value": 1.0}]), place.table("01_page"))
 """
 
 

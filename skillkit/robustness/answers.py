@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
+from skillkit.models.evaluation import label_margin
 from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.robustness.pairs import Pairs
 
@@ -63,15 +64,6 @@ def paired_answers(examples: pd.DataFrame) -> pd.DataFrame:
             "No example has a clean original, so clean and adversarial text cannot be compared. Raise limit."
         )
     return part
-
-
-def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right.
-
-    With two labels it is their logit difference.
-    """
-    others = logits.scatter(1, labels[:, None], -torch.inf).amax(-1)
-    return logits.gather(1, labels[:, None])[:, 0] - others
 
 
 def _answers(logits: Tensor, labels: Tensor) -> dict[str, NDArray[np.float64]]:

@@ -30,11 +30,11 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import present_positions, watch
 from skillkit.models.backbones import Backbone
+from skillkit.models.evaluation import label_margin
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.interventions import intervene
 from skillkit.models.passes import Batch, Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, layout_of, scheme_of
-from skillkit.robustness.answers import label_margin
 from skillkit.robustness.pairs import Pairs
 from skillkit.stats.measurement import mean_over_originals, ratio_over_originals
 

@@ -15,9 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import rewrite
 from skillkit.models.backbones import make_backbone
+from skillkit.models.evaluation import label_margin
 from skillkit.models.inputs import encode
 from skillkit.models.prompts import SoftPrompt, label_logits
-from skillkit.robustness.answers import label_margin
 from skillkit.robustness.pairs import pair_up
 from skillkit.robustness.patching import (
     Patch,
