@@ -1,5 +1,4 @@
-"""Causal patching: write what the neurons did on one text into the run on another, and see whether the answer
-follows.
+"""Causal patching: write what neurons did on one text into the run on another; does the answer follow?
 
 Ackermann & Ohmer (2024) find that robustness and the consistency of skill neurons go together. That leaves
 open whether the neurons *cause* anything. Here each adversarial text meets its clean original:
@@ -112,11 +111,22 @@ def patch_pairs(
 ) -> pd.DataFrame:
     """Patch every pair with every set of neurons, in one or both directions.
 
+    Args:
+        backbone: the model.
+        prompt: the prompt.
+        pairs: at least two.
+        patches: the sets of neurons.
+        directions: of `DIRECTIONS`.
+        where: places, of `WHERE`.
+        batch_size: pairs in one pass.
+
     Returns:
-        One row per pair, patch, direction and place: pair, group, direction, where, the patch's words, and
-            the margins clean, adversarial
-        and patched. Feed it to `patching_table` or `share_gap`; rows of several prompts may be put below
-        each other.
+        One row per pair, patch, direction and place: pair, group (number of the original), direction, where,
+        the patch's words, and the margins clean, adversarial and patched. Feed it to `patching_table` or
+        `share_gap`; rows of several prompts may be put below each other.
+
+    Raises:
+        SkillkitError: an unknown direction or place, or too few pairs.
     """
     pairs.need()
     for direction in directions:
@@ -130,10 +140,8 @@ def patch_pairs(
     parts = []
     for place in where:
         margins, intact = {}, {}
-        for direction, (source, target) in {
-            "restore": (clean, attacked),
-            "damage": (attacked, clean),
-        }.items():
+        ways = {"restore": (clean, attacked), "damage": (attacked, clean)}
+        for direction, (source, target) in ways.items():
             used = masks if direction in directions else masks[:1]
             logits = patched_logits(
                 backbone, prompt, source, target, pairs.task, used, where=place, batch_size=batch_size
@@ -144,11 +152,8 @@ def patch_pairs(
             for patch, margin in zip(patches, margins[direction], strict=True):
                 columns = {"clean": intact["damage"], "adversarial": intact["restore"], "patched": margin}
                 names = {"direction": direction, "where": place, **patch.words}
-                parts.append(
-                    pd.DataFrame(
-                        {"pair": np.arange(len(pairs)), "group": pairs.pair_groups, **columns, **names}
-                    )
-                )
+                numbers = {"pair": np.arange(len(pairs)), "group": pairs.pair_groups}
+                parts.append(pd.DataFrame({**numbers, **columns, **names}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -307,7 +312,7 @@ def _chunks(source: Encoded, target: Encoded, batch_size: int) -> Iterator[list[
 
 
 def _effects(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The drop of the margin, and the part that patching undoes (restore) or brings about (damage), [rows]."""
+    """The drop of the margin, and how much of it patching undoes (or brings about: damage), [rows] each."""
     total = (part["clean"] - part["adversarial"]).to_numpy()
     restored, damaged = (
         (part["patched"] - part["adversarial"]).to_numpy(),

@@ -44,18 +44,16 @@ def suppression(
 
     Args:
         backbone: the model.
-        prompt: the prompt that `selection` is about.
+        prompt: the prompt.
         pairs: at least two.
-        selection: the clean task's scores for this prompt.
+        selection: the clean task's scores for the prompt.
         fractions: shares of each site's neurons; 0 leaves the model intact.
-        sites: numbers of the sites whose neurons are suppressed (Ackermann & Ohmer: those of T5's encoder);
-            None: all.
+        sites: numbers of the suppressed sites (Ackermann & Ohmer: those of T5's encoder); None: all.
         seed: of the random neurons and the halves.
         batch_size: texts in one pass.
 
     Returns:
-        One row per pair and condition: neurons, fraction, text, pair, group (number of the original) and
-        correct; feed it to `suppression_table`.
+        One row per pair and condition for `suppression_table`: neurons, fraction, text, pair, group, correct.
     """
     pairs.need()
     halves = _halves(pairs.pair_groups, seed)
