@@ -224,7 +224,7 @@ def method_table(
                 if layout not in encoded:
                     encoded[layout] = encode_task(backbone, data, layout)
                 found = evaluate(backbone, prompt, encoded[layout].test, data.task, batch_size=batch_size)
-                measured = found.measurement()
+                measured = found.measurement
                 rows.append({"method": method, "task": name, "seed": seed, **vars(measured)})
     if not rows:
         raise SkillkitError("method_table: no method has a prompt for any of the tasks.")

@@ -250,7 +250,7 @@ def _kind(source: str, target: str) -> str:
 def _accuracy(evaluations: Sequence[Evaluation]) -> Measurement:
     """The mean accuracy of prompts on the same texts."""
     if len(evaluations) == 1:
-        return evaluations[0].measurement()
+        return evaluations[0].measurement
     return mean_of(mean_correct(evaluations))
 
 

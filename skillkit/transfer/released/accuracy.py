@@ -147,7 +147,7 @@ def _measure(
     count = len(dataset) // EVALUATION_BATCH * EVALUATION_BATCH
     examples = dataset.select(range(min(count, limit) if limit else count))
     evaluation = evaluate(backbone, prompt, examples, task_data.task, batch_size=batch_size)
-    return len(dataset), evaluation.measurement()
+    return len(dataset), evaluation.measurement
 
 
 def _multiples(values: Array, size: int) -> NDArray[np.bool_]:
