@@ -21,7 +21,7 @@ from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import EncodedTask, encode_task
 from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.stats.claims import claim
-from skillkit.stats.measurement import Measurement, mean_of_runs, proportion
+from skillkit.stats.measurement import Measurement, mean_of_runs
 from skillkit.transfer.projection import (
     METHODS,
     Projector,
@@ -224,7 +224,7 @@ def method_table(
                 if layout not in encoded:
                     encoded[layout] = encode_task(backbone, data, layout)
                 found = evaluate(backbone, prompt, encoded[layout].test, data.task, batch_size=batch_size)
-                measured = proportion(found.correct.sum(), len(found.labels))
+                measured = found.measurement
                 rows.append({"method": method, "task": name, "seed": seed, **vars(measured)})
     if not rows:
         raise SkillkitError("method_table: no method has a prompt for any of the tasks.")

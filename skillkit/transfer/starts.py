@@ -169,7 +169,7 @@ def _tune_one(
         }
     )
     after = evaluate(backbone, tuned.prompt, data.test, data.task, batch_size=32)
-    measured = proportion(after.correct.sum(), len(after.labels))
+    measured = after.measurement
     return curve, {**vars(measured), "validation_accuracy": tuned.validation_accuracy}
 
 

@@ -16,9 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from skillkit.data.loading import TaskData
-from skillkit.data.loading import bare_text as bare
-from skillkit.data.loading import texts_of as texts
+from skillkit.data.loading import TaskData, bare_text, texts_of
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import (
@@ -31,7 +29,7 @@ from skillkit.models.evaluation import (
 from skillkit.models.inputs import EncodedTask, encode
 from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.stats.claims import claim
-from skillkit.stats.measurement import Measurement, mean_of, mean_of_runs, proportion
+from skillkit.stats.measurement import Measurement, mean_of, mean_of_runs
 from skillkit.stats.type_effect import TypeEffect
 from skillkit.transfer.ranking import relative_transfer
 
@@ -55,7 +53,9 @@ def drop_seen_tests(tasks: Mapping[str, TaskData]) -> dict[str, TaskData]:
     """
     seen = {
         name: {
-            bare(text) for split in ("train", "validation") for text in texts(data.split(split), data.task)
+            bare_text(text)
+            for split in ("train", "validation")
+            for text in texts_of(data.split(split), data.task)
         }
         for name, data in tasks.items()
     }
@@ -66,7 +66,7 @@ def drop_seen_tests(tasks: Mapping[str, TaskData]) -> dict[str, TaskData]:
         rows = [
             i
             for i, row in enumerate(zip(*columns, strict=True))
-            if not any(bare(text) in others for text in row)
+            if not any(bare_text(text) in others for text in row)
         ]
         if not rows:
             raise SkillkitError(
@@ -250,7 +250,7 @@ def _kind(source: str, target: str) -> str:
 def _accuracy(evaluations: Sequence[Evaluation]) -> Measurement:
     """The mean accuracy of prompts on the same texts."""
     if len(evaluations) == 1:
-        return proportion(evaluations[0].correct.sum(), len(evaluations[0].labels))
+        return evaluations[0].measurement
     return mean_of(mean_correct(evaluations))
 
 

@@ -16,7 +16,7 @@ from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
 from skillkit.models.prompts import SoftPrompt
-from skillkit.stats.measurement import Measurement, proportion
+from skillkit.stats.measurement import Measurement
 from skillkit.transfer.released.releases import Array, Release
 
 TASK_NAMES = {
@@ -147,7 +147,7 @@ def _measure(
     count = len(dataset) // EVALUATION_BATCH * EVALUATION_BATCH
     examples = dataset.select(range(min(count, limit) if limit else count))
     evaluation = evaluate(backbone, prompt, examples, task_data.task, batch_size=batch_size)
-    return len(dataset), proportion(evaluation.correct.sum(), len(evaluation.labels))
+    return len(dataset), evaluation.measurement
 
 
 def _multiples(values: Array, size: int) -> NDArray[np.bool_]:
