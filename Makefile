@@ -1,4 +1,4 @@
-# make book    from nothing to the rendered book: installs into .venv, runs the default study, builds book/_build/html
+# make book    from nothing to the rendered book in book/_build/html: installs into .venv, runs the default study
 # make test    the tests
 # make study STUDY=minilm    another study of studies/, and its book
 # make check-book    open every page of the book in headless Chromium
@@ -29,7 +29,7 @@ clean:
 	rm -rf build book/_build results/classroom
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make book PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Needs Python 3.11: make book PYTHON=python3.11")'
 	@echo "Installing into .venv, once; this takes some minutes."
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'

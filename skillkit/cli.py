@@ -1,7 +1,8 @@
-"""The command line: `skillkit run`, `page`, `book`, `status`, `check` and the commands that other modules
-bring.
+"""The command line: `skillkit run`, `page`, `book`, `status`, `check` and the commands of other modules.
 
-Nothing heavy is imported before a command needs it, so `skillkit --help` answers at once.
+Nothing heavy is imported before a command needs it, so `skillkit --help` answers at once. Commands that
+work on the project change into its folder; `_enter_project` sees to it that paths still mean what they
+meant where the command was typed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from skillkit.errors import SkillkitError
 
 DEFAULT_STUDY = "classroom"
 
-# Commands of other modules: name, module, one line of help. The module has `add_arguments(parser)` and
-# `main(args) -> int`.
 OTHER_COMMANDS = {
     "classroom": ("skillkit.classroom.command", "the bundled mini models and tasks: pretrain, inspect"),
     "released": ("skillkit.transfer.released", "analyse the papers' released prompts"),
 }
+"""Commands of other modules: name, module, one line of help. The module has `add_arguments(parser)` and
+`main(args) -> int`, and works in the folder where the command was typed."""
+
+PATH_PARAMETERS = ("data", "reference")
+"""Parameters of notebooks that name a folder."""
+
+MODEL_PARAMETERS = ("model", "models", "partners")
+"""Parameters of notebooks that name a model, which may be a folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and args.command != "run":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         args.extra = rest
-        os.chdir(_project())
+        if args.command not in (*OTHER_COMMANDS, "execute"):
+            _enter_project(args)
         return int(args.function(args) or 0)
     except (SkillkitError, OSError) as error:
         if os.environ.get("SKILLKIT_DEBUG"):
@@ -56,75 +64,27 @@ def _plain(error: Exception) -> str:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of all commands; only the module of the command that was typed is imported."""
     parser = argparse.ArgumentParser(
         prog="skillkit",
         description="Skill neurons, prompt transfer, robustness: run studies, rerun pages, build the book.",
         epilog="Set SKILLKIT_DEBUG=1 to see the traceback behind an error message.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    run = _command(commands, "run", _run, "make every page of a study that is not up to date")
-    run.add_argument(
-        "study", nargs="?", default=DEFAULT_STUDY, help="a file in studies/ (default: %(default)s)"
-    )
-    run.add_argument(
-        "--dry-run",
-        "--dryrun",  # as Snakemake has it; passed on, it would look like a run that had nothing to do
-        "-n",
-        action="store_true",
-        help="only list the pages that would be made, and why",
-    )
-    run.add_argument(
-        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
-    )
-    run.add_argument("--force", action="store_true", help="make all pages again")
-    run.add_argument("--book", action="store_true", help="build the book afterwards")
-    run.epilog = "Other options go to Snakemake: --profile profiles/slurm, --forcerun 03_perturbation."
-
-    page = _command(commands, "page", _page, "make one page again, with your own parameters if you like")
-    page.add_argument("notebook", help="number or name: 02, 02_skill_neurons")
-    page.add_argument(
-        "-p",
-        dest="given",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="model=…, task=…, or any parameter of the notebook, such as steps=100; may be repeated",
-    )
-    page.add_argument(
-        "--study", help="whose budget to use (default: the first one that has the model or task)"
-    )
-    page.add_argument(
-        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
-    )
-    page.add_argument("--no-book", action="store_true", help="do not build the book afterwards")
-
+    _add_run(commands)
+    _add_page(commands)
     book = _command(commands, "book", _book, "build the book from the pages that were made")
     book.add_argument("studies", nargs="*", metavar="STUDY", help="what it shows (default: as last time)")
-
-    check_book = _command(
-        commands, "check-book", _check_book, "open every page of the built book in a browser"
-    )
-    check_book.add_argument("folder", nargs="?", default="book/_build/html", help="default: %(default)s")
-
+    checking = _command(commands, "check-book", _check_book, "open every page of the built book in a browser")
+    checking.add_argument("folder", nargs="?", type=Path, help="default: the project's book/_build/html")
     status = _command(commands, "status", _status, "which pages of a study were made, and which failed")
     status.add_argument("study", nargs="?", default=DEFAULT_STUDY, help="default: %(default)s")
-
     _command(commands, "check", _check, "look at this machine: versions, data folders, memory, disk")
-
-    execute = commands.add_parser("execute")  # what the Snakefile calls; not listed
-    execute.add_argument("notebook", type=Path)
-    execute.add_argument("executed", type=Path)
-    execute.add_argument("--parameters", type=json.loads, default={})
-    execute.add_argument("--expect", type=Path, nargs="*", default=[])
-    execute.set_defaults(function=_execute)
-
+    _add_execute(commands)
     for name, (module, line) in OTHER_COMMANDS.items():
-        other = commands.add_parser(name, help=line, description=line)
+        other = _command(commands, name, _other, line)
         if words[:1] == [name]:
-            brought = import_module(module)
-            brought.add_arguments(other)
-            other.set_defaults(function=brought.main)
+            import_module(module).add_arguments(other)
     return parser
 
 
@@ -138,6 +98,103 @@ def _command(
     return parser
 
 
+def _add_run(commands: Any) -> None:
+    run = _command(commands, "run", _run, "make every page of a study that is not up to date")
+    run.add_argument(
+        "study", nargs="?", default=DEFAULT_STUDY, help="a name in studies/, or a file (default: %(default)s)"
+    )
+    run.add_argument(
+        "--dry-run",
+        "--dryrun",  # as Snakemake has it; passed on, it would look like a run that had nothing to do
+        "-n",
+        action="store_true",
+        help="only list the pages that would be made, and why",
+    )
+    _add_cores(run)
+    run.add_argument("--force", action="store_true", help="make all pages again")
+    run.add_argument("--book", action="store_true", help="build the book afterwards")
+    run.epilog = (
+        "Other options go to Snakemake: --profile profiles/slurm, --forcerun 03_perturbation. "
+        "SKILLKIT_WARM=0 starts every page in a fresh process, for when a fork of the warm one misbehaves."
+    )
+
+
+def _add_page(commands: Any) -> None:
+    page = _command(commands, "page", _page, "make one page again, with your own parameters if you like")
+    page.add_argument("notebook", help="number or name: 02, 02_skill_neurons")
+    page.add_argument(
+        "-p",
+        dest="given",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="model=…, task=…, or any parameter of the notebook, such as steps=100; may be repeated",
+    )
+    page.add_argument(
+        "--study", help="whose budget to use (default: the first one that has the model or task)"
+    )
+    _add_cores(page)
+    page.add_argument("--no-book", action="store_true", help="do not build the book afterwards")
+
+
+def _add_cores(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
+    )
+
+
+def _add_execute(commands: Any) -> None:
+    """What the Snakefile calls for each page; it is not listed."""
+    execute = commands.add_parser("execute")
+    execute.add_argument("notebook", type=Path)
+    execute.add_argument("executed", type=Path)
+    execute.add_argument("--parameters", type=json.loads, default={})
+    execute.add_argument("--code", default="", help="digests of the package's files, for the provenance")
+    execute.add_argument("--expect", type=Path, nargs="*", default=[])
+    execute.set_defaults(function=_execute)
+
+
+def _enter_project(args: argparse.Namespace) -> None:
+    """Change into the project's folder, and keep the meaning of all paths that were given.
+
+    This is the one place where relative paths are resolved: paths among the arguments, study files, folders
+    among the parameters of `page`, and folders that environment variables name.
+    """
+    project = _project()
+    for name, value in vars(args).items():
+        if isinstance(value, Path):
+            setattr(args, name, value.absolute())
+        elif name == "study" and value:
+            args.study = _study(value)
+        elif name == "studies":
+            args.studies = [_study(each) for each in value]
+        elif name == "given":
+            args.given = {key: _folders(key, each) for key, each in _values(value).items()}
+    for variable in ("SKILLKIT_DATA", "SKILLKIT_REFERENCE"):
+        if os.environ.get(variable):
+            os.environ[variable] = _full(os.environ[variable])
+    os.chdir(project)
+
+
+def _full(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _study(name: str) -> str:
+    """A study's name, or the full path of its file."""
+    return _full(name) if name.endswith((".yaml", ".yml")) else name
+
+
+def _folders(name: str, value: Any) -> Any:
+    """A parameter of a page with the folders in it as full paths."""
+    if isinstance(value, list):
+        return [_folders(name, each) for each in value]
+    if not isinstance(value, str) or not value:
+        return value
+    is_model_folder = name in MODEL_PARAMETERS and (value.startswith((".", "~")) or Path(value).is_dir())
+    return _full(value) if name in PATH_PARAMETERS or is_model_folder else value
+
+
 def _project() -> Path:
     """The folder with the Snakefile: this one, one above it, or the checkout of the package."""
     here = Path.cwd()
@@ -145,7 +202,7 @@ def _project() -> Path:
         if (folder / "Snakefile").is_file() and (folder / "studies").is_dir():
             return folder
     raise SkillkitError(
-        "There is no Snakefile here or above. Change into a checkout of the project and try again."
+        f"There is no Snakefile in {here} or above. Change into a checkout of the project and try again."
     )
 
 
@@ -174,7 +231,7 @@ def _page(args: argparse.Namespace) -> int:
     from skillkit.study.table import find_notebook
 
     notebook = find_notebook(args.notebook)
-    study, config, page = find_page(notebook, _values(args.given), args.study)
+    study, config, page = find_page(notebook, args.given, args.study)
     status = engine.run_study(study, config, targets=[str(page.table)], cores=args.cores, force=True)
     if status == 0:
         print(f"The notebook is {page.executed}")
@@ -214,7 +271,7 @@ def _book(args: argparse.Namespace) -> int:
 def _check_book(args: argparse.Namespace) -> int:
     from skillkit.book.browser import check_book
 
-    faults = check_book(Path(args.folder))
+    faults = check_book(args.folder or Path("book/_build/html"))
     for fault in faults:
         print(fault)
     print(
@@ -226,7 +283,7 @@ def _check_book(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from skillkit.study.engine import report_failures
+    from skillkit.study.failures import report_failures
     from skillkit.study.studies import load_study
 
     study = load_study(args.study)
@@ -247,8 +304,10 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _execute(args: argparse.Namespace) -> int:
+    from skillkit.provenance import CODE_VARIABLE
     from skillkit.study.fork.process import execute_warm
 
+    os.environ[CODE_VARIABLE] = args.code
     work = (args.notebook, args.executed, args.parameters, args.expect)
     done = execute_warm(*work)
     if done is None:
@@ -256,6 +315,17 @@ def _execute(args: argparse.Namespace) -> int:
 
         done = execute(*work)
     return 0 if done else 1
+
+
+def _other(args: argparse.Namespace) -> int:
+    """A command of another module; what it refuses is told without a traceback, whichever error it raises."""
+    module, _ = OTHER_COMMANDS[args.command]
+    try:
+        return int(import_module(module).main(args) or 0)
+    except SkillkitError:
+        raise
+    except ValueError as error:
+        raise SkillkitError(str(error)) from error
 
 
 if __name__ == "__main__":

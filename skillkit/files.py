@@ -1,7 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and digests that say which file it was."""
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,3 +30,30 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def file_digest(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digest(code: str) -> str:
+    """The SHA-256 of what some Python code does: comments, layout and docstrings do not count."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    return text_digest(ast.unparse(tree))
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a text standing alone: a docstring, or the note below a constant."""
+    if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+        return False
+    return isinstance(statement.value.value, str)

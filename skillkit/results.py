@@ -22,8 +22,8 @@ from typing import Any
 import pandas as pd
 
 from skillkit.errors import SkillkitError
-from skillkit.files import atomic_write
-from skillkit.provenance import provenance
+from skillkit.files import atomic_write, file_digest
+from skillkit.provenance import note_read, provenance
 
 COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "unit", "low", "high", "interval")
 """The first columns of every table; what an analysis adds comes after them."""
@@ -108,11 +108,14 @@ def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame)
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]].reset_index(drop=True)
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
-    """Write `frame` to the parquet file `path`, and how it came about to `<stem>.provenance.json`."""
+def write_table(frame: pd.DataFrame, path: str | Path, parameters: object = None) -> Path:
+    """Write `frame` to the parquet file `path`, and how it came about to `<stem>.provenance.json`.
+
+    The provenance is what ran (see `skillkit.provenance`); `parameters` is ignored.
+    """
     path = Path(path)
     with atomic_write(path.with_suffix(".provenance.json")) as beside:
-        beside.write_text(json.dumps(provenance(parameters), indent=1, default=str) + "\n")
+        beside.write_text(json.dumps(provenance(), indent=1, default=str) + "\n")
     with atomic_write(path) as beside:
         frame.to_parquet(beside, index=False, compression="zstd")
     return path
@@ -127,11 +130,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
             f"Run the study, or this one page with `skillkit page {path.stem[:2]} …`."
         )
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except Exception as error:
         raise ValueError(
             f"{path} is not a readable table ({error}). Delete it and run its notebook again."
         ) from error
+    note_read("table", path, file_digest(path))
+    return frame
 
 
 def read_tables(

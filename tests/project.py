@@ -1,4 +1,4 @@
-"""A throwaway project in a temporary folder: the real Snakefile, small notebooks that need no model, one small study."""
+"""A throwaway project in a temporary folder: the real Snakefile, notebooks that need no model, one study."""
 
 import json
 import shutil
@@ -70,7 +70,7 @@ def notebook(code: str, title: str = "A page", parameters: str = PARAMETERS) -> 
 
 
 def make_project(folder: Path, **changes) -> Path:
-    """Fill `folder` with a project of three notebooks over two models and two tasks; `changes` go to its study."""
+    """Fill `folder` with three notebooks over two models and two tasks; `changes` go to its study."""
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "notebooks").mkdir()
     for name, code in (

@@ -8,6 +8,7 @@ import papermill
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from papermill.translators import PythonTranslator
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     PreTrainedTokenizerFast,
@@ -24,6 +25,7 @@ from skillkit.models.backbones import load_backbone
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import score_task
 from skillkit.neurons.subtasks import combine_subtasks
+from skillkit.provenance import READS
 from skillkit.results import Place, read_table
 from skillkit.study.environment import QUIET
 from skillkit.study.table import NOTEBOOKS, notebook_parameters
@@ -124,14 +126,17 @@ def outputs(notebook: nbformat.NotebookNode) -> list[dict[str, str]]:
 def run_here(name: str, results: Path, **parameters: object) -> None:
     """The same in this process, without starting a kernel: quicker, for a second configuration."""
     shell = InteractiveShell.instance()
+    shell.reset()
+    READS.clear()
     declared = notebook_parameters(FOLDER / f"{name}.ipynb")
     given = {"study": "tiny", "results": str(results), **TINY.get(name, {}), **parameters}
+    given = {key: value for key, value in given.items() if key in declared}
     for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type == "code":
             with capture_output():
-                shell.run_cell(cell.source).raise_error()
+                shell.run_cell(cell.source, store_history=True).raise_error()
         if "parameters" in cell.metadata.get("tags", []):
-            shell.push({key: value for key, value in given.items() if key in declared})
+            shell.run_cell(PythonTranslator.codify(given), store_history=True).raise_error()
 
 
 def check_results(name: str, place: Place, seeds: tuple[int, ...] = (0, 1)) -> None:

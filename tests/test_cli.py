@@ -1,11 +1,12 @@
 import errno
+import os
 import subprocess
 import sys
 import types
 
 import pytest
 import yaml
-from project import make_project
+from project import PARAMETERS, ROOT, make_project, notebook
 
 from skillkit import cli
 
@@ -18,7 +19,7 @@ def project(tmp_path, monkeypatch):
 
 def test_help_needs_neither_torch_nor_pandas():
     code = "import sys\nfrom skillkit.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    code += "print([name for name in ('torch', 'pandas', 'transformers') if name in sys.modules])"
+    code += "print([name for name in ('torch', 'pandas', 'altair', 'transformers') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(word in done.stdout for word in ("run", "page", "book", "status", "check", "released"))
@@ -32,7 +33,8 @@ def test_the_package_can_be_run_as_a_module():
 
 
 def test_planning_a_study_needs_no_torch(project):
-    code = "import sys\nfrom skillkit.study.studies import load_study\nprint(len(load_study('tiny').pages), 'torch' in sys.modules)"
+    code = "import sys\nfrom skillkit.study.studies import load_study\n"
+    code += "print(len(load_study('tiny').pages), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9", "False"]
 
@@ -185,7 +187,7 @@ def test_a_page_that_is_refused_leaves_ones_own_pages_as_they_were(project):
 
 
 def test_ones_own_page_can_be_made_again_by_the_command_that_is_printed(project, capsys):
-    from skillkit.study.engine import rerun_command
+    from skillkit.study.failures import rerun_command
 
     given = {"model": "mini-t5", "task": "sst2", "steps": 5, "seeds": [3, 4]}
     first = own_page("02", given)
@@ -201,3 +203,122 @@ def test_ones_own_page_can_be_made_again_by_the_command_that_is_printed(project,
     study, _, page = own_page("02", {**place, "steps": 8}, "own")
     assert "-p steps=8 -p 'seeds=[3, 4]' --study tiny" in rerun_command(page)
     assert cli.main(["status", "own"]) == 0 and "0 of   1 made" in capsys.readouterr().out
+
+
+# --------------------------------------------------------- paths mean the folder where they were typed
+
+
+@pytest.fixture
+def below(project, monkeypatch):
+    """A folder inside the project, with a model, data and a study file, that commands are typed in."""
+    folder = project / "deep" / "inside"
+    for name in ("mine", "tasks/sst2", "tasks/imdb"):
+        (folder / name).mkdir(parents=True)
+    declared = PARAMETERS + "\ndata = None\nmodels = []"
+    for path in (project / "notebooks").glob("*.ipynb"):
+        path.write_text(notebook("pass", parameters=declared))
+    (folder / "trial.yaml").write_bytes((project / "studies" / "tiny.yaml").read_bytes())
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The studies that would have been run."""
+    seen = []
+    monkeypatch.setattr("skillkit.study.engine.run_study", lambda study, *rest, **_: seen.append(study) or 1)
+    return seen
+
+
+def test_a_model_and_data_of_a_page_are_folders_where_the_command_was_typed(below, runs):
+    words = ["page", "02", "-p", "task=sst2", "-p", "data=tasks", "-p"]
+    for given in ("model=./mine", "model=mine"):
+        os.chdir(below)
+        assert cli.main([*words, given]) == 1
+        assert set(runs[-1].models) == {str(below / "mine")} and runs[-1].data == str(below / "tasks")
+        assert runs[-1].pages[0].place.root == "results", "results stay in the project"
+
+
+def test_model_lists_may_mix_folders_and_names(below, runs):
+    assert cli.main(["page", "10", "-p", "models=[mini-t5, ./mine]"]) == 1
+    assert set(runs[-1].models) == {"mini-t5", str(below / "mine")}
+
+
+def test_environment_variables_name_folders_where_the_command_was_typed(below, runs, monkeypatch):
+    monkeypatch.setenv("SKILLKIT_DATA", "tasks")
+    assert cli.main(["run", "tiny"]) == 1
+    assert os.environ["SKILLKIT_DATA"] == str(below / "tasks")
+    runs[-1].check_data()
+
+
+def test_a_study_file_is_the_one_where_the_command_was_typed(below, runs, capsys):
+    assert cli.main(["run", "trial.yaml"]) == 1
+    assert runs[-1].name == "trial"
+    os.chdir(below)
+    assert cli.main(["status", "trial.yaml"]) == 0 and "01_prompt_tuning" in capsys.readouterr().out
+    os.chdir(below)
+    assert cli.main(["status", "absent.yaml"]) == 2 and str(below / "absent.yaml") in capsys.readouterr().err
+
+
+def test_a_book_is_checked_where_the_command_was_typed(below, monkeypatch):
+    seen = []
+    monkeypatch.setattr("skillkit.book.browser.check_book", lambda folder: seen.append(folder) or [])
+    assert cli.main(["check-book", "book"]) == 0 and seen == [below / "book"]
+
+
+def test_commands_that_need_no_project_stay_where_they_were_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = []
+    monkeypatch.setattr(
+        "skillkit.classroom.pretraining.training.pretrain",
+        lambda recipe, out, **_: made.append(out.absolute()) or out,
+    )
+    assert cli.main(["classroom", "pretrain", "--model", "mini-t5", "--out", "x"]) == 0
+    assert made == [tmp_path / "x"]
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [("model=./nowhere", "nowhere"), ("model=../nowhere", "../nowhere"), ("data=gone", "gone")],
+)
+def test_a_wrong_folder_is_refused_at_once_with_its_full_path(below, runs, capsys, given, folder):
+    words = ["page", "02", "-p", "task=sst2", "-p", "model=mini-t5", "-p", given]
+    assert cli.main(words) == 2 and not runs
+    said = capsys.readouterr().err
+    assert (
+        f"there is no {'model ' * ('model' in given)}folder {(below / folder).resolve()}".lower()
+        in said.lower()
+    )
+
+
+def test_a_wrong_data_variable_is_refused_at_once(below, monkeypatch, capsys):
+    monkeypatch.setenv("SKILLKIT_DATA", "gone")
+    assert cli.main(["run", "tiny"]) == 2
+    assert f"there is no folder {below / 'gone'}" in capsys.readouterr().err
+
+
+def test_a_plain_error_of_another_module_gives_no_traceback(project, monkeypatch, capsys):
+    def refuse(args):
+        raise ValueError("the matrix is not square")
+
+    module = types.ModuleType("brought")
+    module.add_arguments = lambda parser: None
+    module.main = refuse
+    monkeypatch.setitem(sys.modules, "brought", module)
+    monkeypatch.setitem(cli.OTHER_COMMANDS, "square", ("brought", "needs a square"))
+    assert cli.main(["square"]) == 2
+    assert capsys.readouterr().err == "skillkit: the matrix is not square\n"
+
+
+LIGHT = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for package in ("study", "book")
+    for path in (ROOT / "skillkit" / package).rglob("*.py")
+)
+
+
+def test_study_and_book_need_no_torch_at_import():
+    code = f"import sys\nfrom importlib import import_module\nfor name in {LIGHT}: import_module(name)\n"
+    code += "print([name for name in ('torch', 'transformers', 'datasets') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

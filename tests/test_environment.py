@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import skillkit
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -36,6 +38,18 @@ def test_the_citation_names_the_three_papers():
     references = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"]
     numbers = {reference["identifiers"][0]["value"] for reference in references}
     assert numbers == {"arXiv:2211.07349", "arXiv:2111.06719", "arXiv:2309.12263"}
+
+
+def test_the_version_stands_in_one_place_and_the_citation_agrees():
+    version = PROJECT["version"]
+    assert skillkit.__version__ == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    repeated = [
+        path
+        for path in (ROOT / "skillkit").rglob("*.py")
+        if f'"{version}"' in path.read_text(encoding="utf-8")
+    ]
+    assert not repeated
 
 
 def test_the_slurm_profile_and_the_workflows_are_valid_yaml():

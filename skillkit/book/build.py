@@ -24,7 +24,8 @@ import yaml
 
 from skillkit.errors import SkillkitError
 from skillkit.results import Place, slug
-from skillkit.study.engine import read_error, rerun_command, spoken
+from skillkit.study.failures import read_error, rerun_command
+from skillkit.study.progress import spoken
 from skillkit.study.studies import OWN, Page, Study, load_study
 
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")

@@ -12,6 +12,7 @@ import psutil
 
 from skillkit.book.browser import find_chromium
 from skillkit.data.tasks import TASKS
+from skillkit.study.environment import processors
 
 ENOUGH_DISK = 2 * 2**30  # bytes: the default study and its book, with room to spare
 
@@ -24,7 +25,7 @@ def check_machine() -> int:
         f"Python    {sys.version.split()[0]}, package versions {'differ: ' + '; '.join(wrong) if wrong else 'as pinned'}"
     )
     print(
-        f"Machine   {len(os.sched_getaffinity(0))} cores, {psutil.virtual_memory().total / 2**30:.0f} GB memory, {_accelerator()}"
+        f"Machine   {processors()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB memory, {_accelerator()}"
     )
     print(
         f"Disk      {free / 2**30:.0f} GB free{'' if free > ENOUGH_DISK else ': too little, 2 GB are wanted'}"

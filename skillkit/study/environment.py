@@ -1,10 +1,20 @@
-"""What the processes of a run have in common: environment variables, and the kernel that notebooks run in."""
+"""What the processes of a run have in common: environment variables, and what a machine may lack."""
 
 import os
-import socket
 
-#: Names the socket of the warm process, where one is alive.
-VARIABLE = "SKILLKIT_WARM"
+SOCKET_VARIABLE = "SKILLKIT_WARM_SOCKET"
+"""Names the socket of the warm process, where one is alive."""
+
+WARM_VARIABLE = "SKILLKIT_WARM"
+"""Set it to 0 to start every notebook in a fresh process instead of a fork of the warm one."""
+
+EVENTS_VARIABLE = "SKILLKIT_EVENTS"
+"""Names the open pipe into which Snakemake tells the engine what happens."""
+
+PEAK_VARIABLE = "SKILLKIT_PEAK"
+"""Names a file for a forked kernel to write its peak memory to, in KiB.
+
+It is no child of the process that runs the notebook, so that process cannot ask the system."""
 
 QUIET = {
     "TQDM_DISABLE": "1",  # progress bars would fill the page
@@ -17,18 +27,8 @@ QUIET = {
 }
 
 
-KERNEL = "skillkit-warm"
-
-
-#: Names a file for a forked kernel to write its peak memory to, in KiB: it is no child of the process that runs the notebook.
-PEAK = "SKILLKIT_PEAK"
-
-
-def kernel_name() -> str:
-    """The kernel to run a notebook in: a fork of the warm process where there is one."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(os.environ.get(VARIABLE, ""))
-    except OSError:
-        return "python3"
-    return KERNEL
+def processors() -> int:
+    """How many processors this process may use; all of them where the system does not say (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

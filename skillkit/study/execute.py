@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from skillkit.files import atomic_write
-from skillkit.study.environment import PEAK, QUIET, kernel_name
+from skillkit.study.environment import PEAK_VARIABLE, QUIET
+
+try:
+    import resource
+except ImportError:  # not on every system
+    resource = None  # type: ignore[assignment]
 
 
 def execute(
@@ -33,7 +37,7 @@ def execute(
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     peak_file = executed.with_suffix(".peak")
-    os.environ[PEAK] = str(peak_file.resolve())
+    os.environ[PEAK_VARIABLE] = str(peak_file.resolve())
     began = time.perf_counter()
     error: dict[str, str] | None = None
     try:
@@ -57,7 +61,10 @@ def execute(
 
 
 def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
-    """Papermill; once more where the kernel did not come up. It is told which ports to take, and one may be taken by then."""
+    """Run papermill, and once more where the kernel did not come up.
+
+    A kernel is told which ports to take, and one may be taken by then.
+    """
     import papermill
 
     for last in (False, True):
@@ -66,7 +73,7 @@ def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
                 str(notebook),
                 str(executed),
                 dict(parameters),
-                kernel_name=kernel_name(),
+                kernel_name="python3",
                 progress_bar=False,
                 log_output=False,
             )
@@ -77,8 +84,8 @@ def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
 
 
 def _peak_bytes(peak_file: Path) -> int:
-    """Peak memory of the kernel: what a forked one wrote down, or that of our own child."""
-    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    """Peak memory of the kernel: what a forked one wrote down, or that of our child; 0 where unknown."""
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if resource else 0
     with suppress(OSError, ValueError):  # not there, or cut off by a full disk
         text = peak_file.read_text()
         peak_file.unlink()
@@ -88,20 +95,18 @@ def _peak_bytes(peak_file: Path) -> int:
 
 def _note(executed: Path, seconds: float, peak: int) -> None:
     """Write run time and peak memory into the executed notebook, for the book's status page."""
+    import nbformat
+
     try:
-        content = json.loads(executed.read_text())
+        content = nbformat.read(executed, as_version=4)
     except (OSError, ValueError):
         return
-    content["metadata"]["skillkit"] = {
-        "seconds": round(seconds, 1),
-        "peak_bytes": peak,
-        "finished": time.time(),
-    }
-    _write(executed, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    content.metadata["skillkit"] = {"seconds": round(seconds, 1), "peak_bytes": peak, "finished": time.time()}
+    _write(executed, nbformat.writes(content) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that no result depends on: where the disk is full, say so, and leave the page its own error."""
+    """Write a file that no result depends on. On a full disk, say so and leave the page its own error."""
     try:
         with atomic_write(path) as beside:
             beside.write_text(text)

@@ -16,7 +16,6 @@ from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
 from skillkit.study.engine import sole_run
 from skillkit.study.studies import (
-    BUDGET,
     OWN,
     Page,
     Study,
@@ -28,6 +27,7 @@ from skillkit.study.studies import (
     study_names,
 )
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
+from skillkit.study.validation import Budget
 
 
 def find_page(
@@ -35,8 +35,10 @@ def find_page(
 ) -> tuple[Study, str, Page]:
     """The page of `notebook` with the `given` parameters: its study, the study's name or file, and the page.
 
-    A page of one's own gets its study file here, once all is checked. Raises SkillkitError when a place is missing that the
-    notebook needs, one is given that it does not have, a parameter is unknown to it, or another page of one's own is being made.
+    A page of one's own gets its study file here, once all is checked.
+
+    Raises SkillkitError when a place is missing that the notebook needs, when one is given that it does not
+    have, when a parameter is unknown to it, or when another page of one's own is being made.
     """
     rest = dict(given)
     model, task = _name(rest, "model"), _name(rest, "task")
@@ -64,7 +66,7 @@ def _name(rest: dict[str, Any], kind: str) -> str | None:
 
 
 def _base(name: str | None, model: str | None, task: str | None, project: Path) -> Study:
-    """The study that lends its budget: the named one, or the first that has model and task, or one of them."""
+    """The study that lends its budget: the named one, or the first with model and task, or one of them."""
     if name is not None:
         return load_study(name, project)
     studies = [load_study(known, project) for known in study_names(project)]
@@ -85,7 +87,8 @@ def _place(
     for name, value in given.items():
         if value and name not in wanted:
             raise SkillkitError(
-                f"{notebook.name} is made for all {name}s at once, not for one. Name them in a list: -p '{name}s=[{value}]'."
+                f"{notebook.name} is made for all {name}s at once, not for one. "
+                f"Name them in a list: -p '{name}s=[{value}]'."
             )
     missing = [name for name in wanted if not given[name]]
     if missing:
@@ -98,7 +101,10 @@ def _place(
 def _own_content(
     notebook: Notebook, model: str | None, task: str | None, given: Mapping[str, Any], base: Study
 ) -> dict[str, Any]:
-    """The study file of one page of one's own, with all pages that it reads. What was given holds before all that `base` says."""
+    """The study file of one page of one's own, with all pages that it reads.
+
+    What was given holds before all that `base` says.
+    """
     declared = _declared(notebook, base)
     known = set().union(*declared.values())
     for name in given:
@@ -116,7 +122,11 @@ def _own_content(
         return {name: value for name, value in own.items() if name not in given}
 
     def of_notebook(row: str) -> dict[str, Any]:
-        own = {name: value for name, value in rest.items() if name in declared[row] and name not in BUDGET}
+        own = {
+            name: value
+            for name, value in rest.items()
+            if name in declared[row] and name not in Budget.model_fields
+        }
         only = {"only": list(base.only[row])} if whole and row in base.only else {}
         return {**less(base.notebooks.get(row, {})), **own, **only}
 
@@ -126,7 +136,10 @@ def _own_content(
         "tasks": _with_own(tasks, base.tasks, less),
         "seeds": [seeds] if type(seeds) is int else seeds,
         "data": rest.pop("data", base.data),
-        "budget": {**base.budget, **{name: value for name, value in rest.items() if name in BUDGET}},
+        "budget": {
+            **base.budget,
+            **{name: value for name, value in rest.items() if name in Budget.model_fields},
+        },
         "notebooks": {row: of_notebook(row) for row in declared},
     }
 
@@ -134,7 +147,10 @@ def _own_content(
 def _with_own(
     names: Any, known: Mapping[str, Mapping[str, Any]], less: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> Any:
-    """Names with the parameters that a study gives to each alone; anything else than names as it is, to be refused later."""
+    """Names with the parameters that a study gives to each alone.
+
+    Anything else than a list of names stays as it is, to be refused later.
+    """
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return names
     return {name: less(known.get(name, {})) for name in names}

@@ -1,8 +1,10 @@
-"""Which files of the package a notebook's results depend on, so that an edit reruns the notebooks concerned and no others.
+"""Which code of the package a notebook's results depend on, so that an edit remakes the pages concerned.
 
-A notebook names the modules it uses in its imports, and they name theirs (the import graph is grimp's). Figures are left out on
-purpose: a new colour is no reason to tune prompts again (rerun a page by `skillkit page`, or all by `skillkit run --force`). So
-are the packages that run notebooks and build the book. The bundled tasks and their words count only where a bundled task is used.
+A notebook names the modules it uses in its imports, and they name theirs (the import graph is grimp's).
+Figures are left out on purpose: a new colour is no reason to tune prompts again (remake a page by
+`skillkit page`, or all by `skillkit run --force`). So are the packages that run notebooks and build the book.
+The bundled tasks and their words count only where a bundled task is used. A file is known by what its code
+does: comments and docstrings do not count.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from pathlib import Path
 
 import grimp
 
+from skillkit.files import code_digest
 from skillkit.study.table import notebook_code
 
 PACKAGE = Path(__file__).parents[1]
-NO_RESULTS = ("skillkit.charts", "skillkit.study", "skillkit.book", "skillkit.cli", "skillkit.__main__")
+NO_RESULTS = tuple(
+    f"skillkit.{name}" for name in ("charts", "study", "book", "cli", "__main__", "provenance", "errors")
+)
 """Packages and modules that change no number."""
 
 BUNDLED_TASKS = "skillkit.classroom"
@@ -37,13 +42,34 @@ def sources(notebook: Path, *, bundled_task: bool = True) -> list[Path]:
     return sorted(_file(name) for name in used if name != "skillkit" and not _within(name, left_out))
 
 
+def code_words(notebook: Path, *, bundled_task: bool = True) -> str:
+    """The files that `sources` names with their digests, as the words `skillkit/results.py=3fa1… …`.
+
+    The Snakefile keeps them as a parameter of each page, which is how it knows that code has changed.
+    """
+    root = PACKAGE.parent
+    paths = sources(notebook, bundled_task=bundled_task)
+    return " ".join(f"{path.relative_to(root).as_posix()}={_digest(path)}" for path in paths)
+
+
+def changed_files(before: str, now: str) -> list[str]:
+    """The files that differ between two results of `code_words`, sorted."""
+    return sorted({word.partition("=")[0] for word in {*before.split()} ^ {*now.split()}})
+
+
+@cache
+def _digest(path: Path) -> str:
+    """The first digits of a file's digest, as the file was when this process first asked."""
+    return code_digest(path.read_text(encoding="utf-8"))[:16]
+
+
 def _within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    """The imports of the package as it was when this process first asked; every import counts, also inside functions."""
+    """The imports of the package when this process first asked; those inside functions count too."""
     return grimp.build_graph("skillkit", cache_dir=None)
 
 

@@ -16,35 +16,23 @@ the same parameter is given more than once, the more special one holds: budget <
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
-from skillkit.models.bundled import MODELS, kept_weights
+from skillkit.models.bundled import kept_weights
 from skillkit.results import Place, slug
-from skillkit.study.table import NOTEBOOKS, Notebook, find_notebook, notebook_parameters
-
-HUB_MODELS = (
-    *("roberta-base", "roberta-large", "distilroberta-base", "bert-base-uncased", "bert-base-cased"),
-    *("bert-large-uncased", "t5-small", "t5-base", "t5-large", "gpt2", "gpt2-medium", "distilgpt2"),
-)
-"""Hub ids without an owner; others are written `owner/name`."""
-
-BUDGET = ("length", "steps", "batch_size", "learning_rate", "evaluate_every", "limit", "device")
-_COUNTS = ("length", "steps", "batch_size", "evaluate_every")
-_LIMITS = ("limit", "examples")
-_NAMED_KINDS = (*_COUNTS, *_LIMITS, "learning_rate", "device")
-_KEYS = ("title", "description", "models", "tasks", "seeds", "data", "budget", "notebooks")
-_FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
+from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
+from skillkit.study.validation import check_declared, read_content
 
 DATA_VARIABLE = "$SKILLKIT_DATA"
 
@@ -165,6 +153,11 @@ class Study:
         declared = notebook_parameters(self.source(row))
         return {name: value for name, value in given.items() if name in declared}
 
+    def has_bundled_task(self, page: Page) -> bool:
+        """Whether a page reads a bundled task, and so depends on the code of those."""
+        task = page.place.task
+        return any(name in BUNDLED_TASKS for name in ([task] if task else self._tasks(page.notebook)))
+
     def page(self, notebook: Notebook, model: str | None = None, task: str | None = None) -> Page:
         """The page of a notebook for a place, given by names or by the folder names made from them.
 
@@ -185,7 +178,7 @@ class Study:
         )
 
     def _why_not(self, row: Notebook, task: str | None) -> str:
-        """Why a notebook is not made for a task of the study, or at all; nothing where that is not the reason."""
+        """Why a notebook is not made for a task of the study, or at all; empty where it is."""
         if not self._fits(row):
             return f"{row.name} needs the papers' released prompts. Set SKILLKIT_REFERENCE to their folder."
         if row.name in self.notebooks and row not in self.rows:
@@ -207,20 +200,20 @@ class Study:
 
     def check_data(self) -> None:
         """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
-        if self.data in (None, ""):
+        from_variable = self.data in (None, DATA_VARIABLE)
+        given = os.environ.get("SKILLKIT_DATA", "") if from_variable else self.data
+        public = [task for task in self.tasks if task not in BUNDLED_TASKS]
+        if not public or (not given and self.data != DATA_VARIABLE):
             return
-        folder = Path(os.environ.get("SKILLKIT_DATA", "") if self.data == DATA_VARIABLE else str(self.data))
-        if folder == Path("") or not folder.is_dir():
-            where = (
-                "SKILLKIT_DATA is not set to a folder"
-                if self.data == DATA_VARIABLE
-                else f"there is no folder {folder}"
-            )
+        folder = Path(given or "").absolute()
+        if not given or not folder.is_dir():
+            where = f"there is no folder {folder}" if given else "SKILLKIT_DATA is not set to a folder"
             raise SkillkitError(
                 f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
-                "Set it: export SKILLKIT_DATA=/path/to/tasks, one folder per task (train.parquet, test.parquet)."
+                "Set it: export SKILLKIT_DATA=/path/to/tasks, "
+                "one folder per task (train.parquet, test.parquet)."
             )
-        missing = [task for task in self.tasks if not (folder / task).is_dir()]
+        missing = [task for task in public if not (folder / task).is_dir()]
         if missing:
             raise SkillkitError(
                 f"{folder} has no folder for {', '.join(missing)}, which study {self.name!r} uses. "
@@ -246,9 +239,7 @@ def _suits(row: Notebook, task: str) -> bool:
     if row.needs == "twin":
         return get_task(task).twin is not None
     if row.needs == "factors":
-        from skillkit.classroom.tasks import TASKS
-
-        return task in TASKS
+        return task in BUNDLED_TASKS
     return True
 
 
@@ -262,8 +253,7 @@ def _within(inner: Place, outer: Place) -> bool:
 def load_study(name: str | Path, project: str | Path = ".", results: str = "results") -> Study:
     """Read and check a study, by its name in `studies/` or by the path of its file.
 
-    Raises FileNotFoundError when there is none, SkillkitError (with the nearest known name) when something
-    in it is wrong.
+    Raises SkillkitError when there is none, or when something in it is wrong (with the nearest known name).
     """
     project = Path(project)
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else project / "studies" / f"{name}.yaml"
@@ -274,6 +264,8 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
                 "You have no pages of your own yet. `skillkit page … -p name=value` makes them."
             )
     if not path.is_file():
+        if path == Path(name):
+            raise SkillkitError(f"There is no study file {path.absolute()}.")
         raise unknown(
             "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
         )
@@ -287,9 +279,29 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
 
 
 def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
-    """The study that a file at `path` with this content would be. Raises SkillkitError as `load_study` does."""
-    study = replace(make_study(path.stem, content, path), project=project, results=results)
-    _check_notebooks(study, path)
+    """The study that a file at `path` with this content would be; raises what `load_study` raises."""
+    file = read_content(content, path)
+    study = Study(
+        name=path.stem,
+        models=file.models,
+        tasks=file.tasks,
+        seeds=tuple(file.seeds),
+        notebooks=file.notebooks,
+        only=file.only,
+        budget=file.budget,
+        data=file.data,
+        title=file.title or path.stem.capitalize(),
+        description=file.description or "",
+        project=project,
+        results=results,
+    )
+    for name, own in study.notebooks.items():
+        source = study.source(NOTEBOOKS[name])
+        if own and source.is_file():
+            try:
+                check_declared(own, notebook_parameters(source), f"notebooks: {name}")
+            except SkillkitError as error:
+                raise SkillkitError(f"{path}: {error}") from error
     return study
 
 
@@ -299,7 +311,7 @@ def own_file(project: Path, results: str = "results") -> Path:
 
 
 def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
-    """What a reader asked for: for each page of their own the `study` it is based on, and the parameters `given`."""
+    """What a reader asked for: for each page of their own the `study` behind it, and what was `given`."""
     try:
         content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
     except (OSError, ValueError):
@@ -332,158 +344,3 @@ def study_names(project: str | Path = ".") -> list[str]:
     """The names of all studies in the project, the default one first."""
     names = sorted(path.stem for path in (Path(project) / "studies").glob("*.yaml"))
     return sorted(names, key=lambda name: name != "classroom")
-
-
-def make_study(name: str, content: Any, path: Path) -> Study:
-    """A study from the content of its file; `path` is only used in messages."""
-    fail = _failure(path)
-    if not isinstance(content, Mapping):
-        raise fail("expected a mapping with the keys models, tasks, seeds and notebooks")
-    for key in content:
-        if key not in _KEYS:
-            raise _in_file(path, unknown("key", str(key), _KEYS))
-    missing = [key for key in ("models", "tasks", "seeds", "notebooks") if not content.get(key)]
-    if missing:
-        raise fail(f"{', '.join(missing)} missing or empty")
-    for key in ("title", "description", "data"):
-        if not isinstance(content.get(key), str | None):
-            raise fail(f"{key}: expected text, not {content[key]!r}; put it in quotes")
-    seeds = content["seeds"]
-    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise fail(f"seeds: expected a list of whole numbers such as [0, 1], not {seeds!r}")
-    if len(set(seeds)) < len(seeds):
-        raise fail(f"seeds: {seeds!r} names a seed twice")
-    budget = content.get("budget") or {}
-    _check_parameters(path, "budget", budget, BUDGET)
-    tasks = _named(path, "tasks", content["tasks"], _check_task, BUDGET)
-    notebooks = _named(path, "notebooks", content["notebooks"], lambda name: find_notebook(name).name, None)
-    only = {
-        row: _restriction(path, row, own.pop("only"), tasks)
-        for row, own in notebooks.items()
-        if "only" in own
-    }
-    return Study(
-        name=name,
-        models=_named(path, "models", content["models"], _check_model, BUDGET),
-        tasks=tasks,
-        seeds=tuple(seeds),
-        notebooks=notebooks,
-        only=only,
-        budget=budget,
-        data=content.get("data"),
-        title=content.get("title") or name.capitalize(),
-        description=content.get("description") or "",
-    )
-
-
-def _restriction(path: Path, notebook: str, given: Any, tasks: Iterable[str]) -> tuple[str, ...]:
-    """The tasks that a notebook is restricted to."""
-    if not isinstance(given, list) or not given:
-        raise _failure(path)(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}")
-    for task in given:
-        if not isinstance(task, str) or task not in tasks:
-            raise _in_file(path, unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}."))
-    return tuple(given)
-
-
-def _named(
-    path: Path, key: str, given: Any, check: Callable[[str], str], allowed: Iterable[str] | None
-) -> dict[str, dict[str, Any]]:
-    """A list of names, or a mapping from names to parameters, as a checked mapping."""
-    if isinstance(given, list):
-        if wrong := next((name for name in given if isinstance(name, Mapping | list)), None):
-            hint = " To give one its own parameters, write a mapping: name: {steps: 300}, without dashes"
-            raise _failure(path)(f"{key}: expected a list of names, but {wrong!r} stands in it.{hint}")
-        given = dict.fromkeys(given)
-    if not isinstance(given, Mapping):
-        raise _failure(path)(f"{key}: expected a list of names, not {given!r}")
-    checked = {}
-    for name, parameters in given.items():
-        try:
-            full = check(str(name))
-        except SkillkitError as error:
-            raise _in_file(path, error) from error
-        _check_parameters(path, f"{key}: {name}", parameters or {}, allowed)
-        checked[full] = dict(parameters or {})
-    return checked
-
-
-def _check_parameters(path: Path, where: str, given: Any, allowed: Iterable[str] | None) -> None:
-    if not isinstance(given, Mapping):
-        raise _failure(path)(f"{where}: expected parameters such as {{steps: 300}}, not {given!r}")
-    for name, value in given.items():
-        if name in _FROM_STUDY or (allowed is not None and name not in allowed):
-            raise _in_file(
-                path, unknown("parameter", str(name), allowed or (), f"It stands under {where!r}.")
-            )
-        if fault := _fault(name, value):
-            raise _failure(path)(f"{where}: {name} is {value!r}; expected {fault}")
-
-
-def _check_notebooks(study: Study, path: Path) -> None:
-    """Raise SkillkitError unless each notebook declares what the study gives to it alone, as values of that kind."""
-    for name, own in study.notebooks.items():
-        source = study.source(NOTEBOOKS[name])
-        if not own or not source.is_file():
-            continue
-        defaults = notebook_parameters(source)
-        for key, value in own.items():
-            where = f"notebooks: {name}"
-            if key not in defaults:
-                known = [*(k for k in defaults if k not in _FROM_STUDY), "only"]
-                raise _in_file(path, unknown("parameter", str(key), known, f"It stands under {where!r}."))
-            if fault := _fault(key, value) or (key not in _NAMED_KINDS and _misfit(value, defaults[key])):
-                raise _failure(path)(f"{where}: {key} is {value!r}; expected {fault}")
-
-
-def _fault(name: str, value: Any) -> str:
-    """What a parameter that many notebooks share should be, where it is something else; else nothing."""
-    whole = type(value) is int and value > 0
-    if name in _COUNTS and not whole:
-        return "a whole number above 0"
-    if name in _LIMITS and not whole and value is not None:
-        return "a whole number above 0, or null for all"
-    if name == "learning_rate" and not (_is_number(value) and value > 0):
-        hint = " (YAML reads 1e-3 as text; write 0.001)" if isinstance(value, str) else ""
-        return f"a number above 0{hint}"
-    return "a text such as cpu or auto" if name == "device" and not isinstance(value, str) else ""
-
-
-def _misfit(value: Any, default: Any) -> str:
-    """What a parameter should be, going by its default, where it is something else; else nothing. None allows any."""
-    if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "true or false"
-    if isinstance(default, int):
-        return "" if type(value) is int and value >= min(default, 0) else "a whole number, not below 0"
-    if isinstance(default, float):
-        return "" if _is_number(value) else "a finite number"
-    if isinstance(default, str):
-        return "" if isinstance(value, str) else "a text"
-    if isinstance(default, list):
-        fits = isinstance(value, list) and not any(_misfit(each, default[0]) for each in value if default)
-        return "" if fits else f"a list such as {default}"
-    if isinstance(default, dict):
-        return "" if isinstance(value, dict) else "a mapping: {name: value}"
-    return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_model(name: str) -> str:
-    if name in MODELS or name in HUB_MODELS or "/" in name or Path(name).is_dir():
-        return name
-    raise unknown("model", name, (*MODELS, *HUB_MODELS), "Other Hub models are written owner/name.")
-
-
-def _check_task(name: str) -> str:
-    return get_task(name).name
-
-
-def _failure(path: Path) -> Callable[[str], SkillkitError]:
-    return lambda text: SkillkitError(f"{path}: {text}.")
-
-
-def _in_file(path: Path, error: SkillkitError) -> SkillkitError:
-    return SkillkitError(f"{path}: {error}")

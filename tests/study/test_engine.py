@@ -10,74 +10,33 @@ import pytest
 from project import make_project
 
 from skillkit.errors import SkillkitError
-from skillkit.study import engine
-from skillkit.study.engine import Event, Job, Progress, events, explain, spoken
+from skillkit.study import engine, progress
+from skillkit.study.engine import explain
+from skillkit.study.failures import report_failures
+from skillkit.study.progress import Event, Job, Progress, spoken
 from skillkit.study.studies import load_study
 
-# As Snakemake 9.27 writes it.
-LOG = """Building DAG of jobs...
-Job stats:
-job                 count
-----------------  -------
-01_prompt_tuning        2
-all                     1
-total                   3
-
-[Sat Nov 21 08:58:10 2026]
-localrule 01_prompt_tuning:
-    input: notebooks/01_prompt_tuning.ipynb
-    output: results/s/m/x/01_prompt_tuning.parquet
-    jobid: 1
-    reason: Missing output files: results/s/m/x/01_prompt_tuning.parquet
-    wildcards: model=m, task=x
-    resources: tmpdir=/tmp
-[Sat Nov 21 08:58:10 2026]
-rule 01_prompt_tuning:
-    jobid: 3
-    reason: Updated input files: skillkit/neurons/scores.py, skillkit/data/tasks.py
-    wildcards: model=n, task=x
-
-some noise of a job
-[Sat Nov 21 08:58:10 2026]
-Error in rule 01_prompt_tuning:
-    message: None
-    jobid: 3
-    input: notebooks/01_prompt_tuning.ipynb
-[Sat Nov 21 08:58:10 2026]
-Finished jobid: 1 (Rule: 01_prompt_tuning)
-1 of 3 steps (33%) done
-"""
-
-
-def test_events_are_read_from_the_log():
-    seen = [
-        (event.kind, event.job.label if event.job else event.number) for event in events(LOG.splitlines(True))
-    ]
-    assert seen == [
-        ("total", 2),
-        ("started", "01_prompt_tuning m x"),
-        ("started", "01_prompt_tuning n x"),
-        ("failed", "01_prompt_tuning n x"),
-        ("done", "01_prompt_tuning m x"),
-    ]
+PARAMS = (
+    "Params have changed since last execution: Union of exclusive params before and now across all output: "
+)
 
 
 def test_progress_counts_and_guesses_what_is_left(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(engine.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     out = io.StringIO()
-    progress = Progress(out, parallel=2)
-    progress.take(Event("total", number=5))
-    one, two = Job("01", {"wildcards": "model=m, task=x"}), Job("01", {"wildcards": "model=m, task=y"})
-    progress.take(Event("started", one))
-    progress.take(Event("started", two))
+    shown = Progress(out, parallel=2)
+    shown.take(Event("total", number=5))
+    one, two = Job("01", ("m", "x")), Job("01", ("m", "y"))
+    shown.take(Event("started", one))
+    shown.take(Event("started", two))
     now[0] += 60
-    progress.take(Event("done", one))
-    assert progress.left() == pytest.approx(
+    shown.take(Event("done", one))
+    assert shown.left() == pytest.approx(
         (4 * 60 - 60) / 2
     )  # four to go, one of them a minute on its way, two at a time
-    assert progress.line() == "1 of 5 pages, about 2 min left"
-    progress.take(Event("failed", two))
+    assert shown.line() == "1 of 5 pages, about 2 min left"
+    shown.take(Event("failed", two))
     assert out.getvalue().splitlines()[-1] == "2 of 5 pages, about 2 min left | FAILED 01 m y (60 s)"
 
 
@@ -87,9 +46,9 @@ def test_a_terminal_gets_one_line_that_is_written_over():
             return True
 
     out = Terminal()
-    progress = Progress(out, 1)
-    progress.take(Event("total", number=1))
-    progress.take(Event("started", Job("02_skill_neurons", {"wildcards": "model=m"})))
+    shown = Progress(out, 1)
+    shown.take(Event("total", number=1))
+    shown.take(Event("started", Job("02_skill_neurons", ("m",))))
     assert "\n" not in out.getvalue() and out.getvalue().endswith("0 of 1 pages | 02_skill_neurons m")
 
 
@@ -106,9 +65,19 @@ def test_spoken_times(seconds, words):
     [
         ("Missing output files: a, b; Input files updated by another job: c", "not made yet"),
         (
-            "Updated input files: skillkit/neurons/scores.py, skillkit/data/tasks.py",
-            "changed: skillkit/neurons/scores.py, skillkit/data/tasks.py",
+            "Updated input files: notebooks/01_prompt_tuning.ipynb, results/a.parquet",
+            "changed: notebooks/01_prompt_tuning.ipynb, results/a.parquet",
         ),
+        (
+            PARAMS + "before: 'skillkit/a.py=1 skillkit/b.py=2' now: 'skillkit/a.py=1 skillkit/b.py=3' ",
+            "code changed: skillkit/b.py",
+        ),
+        (
+            PARAMS + "before: 'skillkit/a.py=1','{\"steps\": 1}' now: 'skillkit/b.py=1','{\"steps\": 2}' ",
+            "code changed: skillkit/a.py, skillkit/b.py, and other parameters than last time",
+        ),
+        (PARAMS + "before: <nothing exclusive> now: 'skillkit/a.py=1' ", "code changed"),
+        (PARAMS + "before: '{\"steps\": 1}' now: '{\"steps\": 2}' ", "other parameters than last time"),
         ("Params have changed since last execution: before: 1 now: 2", "other parameters than last time"),
         ("Input files updated by another job: a.parquet", "reads a page that is made anew"),
         ("Something that Snakemake may say one day", "Something that Snakemake may say one day"),
@@ -161,7 +130,7 @@ def test_a_failure_says_what_to_read_and_what_to_type(tmp_path, monkeypatch):
         json.dumps({"error": "ValueError", "message": "the loss is not finite\nmore", "cell": "3"})
     )
     out = io.StringIO()
-    assert engine.report_failures(study, out) == 1
+    assert report_failures(study, out) == 1
     assert out.getvalue().strip().splitlines() == [
         "01_prompt_tuning mini-roberta sst2",
         "    ValueError: the loss is not finite",
@@ -195,7 +164,8 @@ def test_a_run_that_fails_on_a_full_disk_says_so(tmp_path, monkeypatch):
 )
 def test_an_interrupted_snakemake_is_ended_even_if_only_we_were_told(monkeypatch, on_interrupt, status):
     monkeypatch.setattr(engine, "PATIENCE", (0.2, 0.5))
-    code = f"import signal, time; signal.signal(signal.SIGINT, {on_interrupt}); print('on', flush=True); time.sleep(60)"
+    code = f"import signal, time; signal.signal(signal.SIGINT, {on_interrupt}); "
+    code += "print('on', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "on\n"
         engine._end(process)

@@ -1,4 +1,4 @@
-"""The warm process: notebooks run in its forks as they would in a fresh kernel, and it leaves nothing behind."""
+"""The warm process: notebooks run in its forks as in a fresh kernel, and it leaves nothing behind."""
 
 import json
 import os
@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 import skillkit.study.fork.process as warm
-from skillkit.study.environment import VARIABLE, kernel_name
+from skillkit.study.environment import SOCKET_VARIABLE, WARM_VARIABLE
 from skillkit.study.fork.client import ask
 from skillkit.study.fork.process import execute_warm, warm_process
+from skillkit.study.fork.provisioner import listens
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the warm process forks, which is for Linux"
@@ -109,12 +110,12 @@ def wait_for(condition, patience: float = 40.0) -> None:
 
 
 def test_without_a_warm_process_notebooks_run_as_usual(monkeypatch, tmp_path):
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(SOCKET_VARIABLE, raising=False)
     assert execute_warm(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}) is None
-    assert kernel_name() == "python3"
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "gone"))
+    assert not listens("")
+    monkeypatch.setenv(SOCKET_VARIABLE, str(tmp_path / "gone"))
     assert execute_warm(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}) is None
-    assert kernel_name() == "python3"
+    assert not listens(str(tmp_path / "gone"))
     with pytest.raises(OSError):
         ask(str(tmp_path / "gone"), "execute")
 
@@ -122,16 +123,28 @@ def test_without_a_warm_process_notebooks_run_as_usual(monkeypatch, tmp_path):
 def test_a_process_that_cannot_import_is_done_without(monkeypatch, tmp_path):
     monkeypatch.setenv("SKILLKIT_PRELOAD", "time no_such_module")
     with warm_process() as environment:
-        # It may be gone before anybody asked (no variables), or only while somebody asks: both mean "run as usual".
-        monkeypatch.setenv(VARIABLE, environment.get(VARIABLE, str(tmp_path / "gone")))
+        # It may be gone before anybody asked (no variables), or while somebody asks: then run as usual.
+        monkeypatch.setenv(SOCKET_VARIABLE, environment.get(SOCKET_VARIABLE, str(tmp_path / "gone")))
         assert execute_warm(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}) is None
-        wait_for(lambda: kernel_name() == "python3")
+        wait_for(lambda: not listens(os.environ[SOCKET_VARIABLE]))
+
+
+def test_it_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(WARM_VARIABLE, "0")
+    with warm_process() as environment:
+        assert environment == {}
+
+
+def test_a_kernel_is_a_fork_of_the_warm_process(running, tmp_path):
+    source = notebook(tmp_path / "page.ipynb", "import sys\nassert 'papermill' in sys.modules")
+    assert execute_warm(source, tmp_path / "done.ipynb", {}) is True
+    assert json.loads((tmp_path / "done.ipynb").read_text())["metadata"]["kernelspec"]["name"] == "python3"
 
 
 def test_the_socket_is_gone_afterwards(monkeypatch):
     monkeypatch.setenv("SKILLKIT_PRELOAD", "json")
     with warm_process() as environment:
-        path = environment[VARIABLE]
+        path = environment[SOCKET_VARIABLE]
         assert Path(path).is_socket()
     assert not os.path.exists(path)
     with pytest.raises(OSError), socket.socket(socket.AF_UNIX) as connection:

@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from project import ROOT, notebook
 
 from skillkit.study.sources import PACKAGE, sources
+from skillkit.study.table import notebook_code
 
 
 def used(tmp_path: Path, code: str, **options) -> set[str]:
@@ -14,9 +16,9 @@ def used(tmp_path: Path, code: str, **options) -> set[str]:
 
 
 def test_a_notebook_depends_on_what_it_imports_and_on_what_that_imports(tmp_path):
-    assert {"stats/intervals", "errors"} <= used(tmp_path, "from skillkit.stats.intervals import wilson")
+    assert {"stats/intervals"} <= used(tmp_path, "from skillkit.stats.intervals import wilson")
     assert "results" in used(tmp_path, "import skillkit.results")
-    assert {"neurons/scores", "models/activations", "models/backbones", "errors"} <= used(
+    assert {"neurons/scores", "models/activations", "models/backbones"} <= used(
         tmp_path, "from skillkit.neurons.scores import score_neurons"
     )
 
@@ -47,6 +49,14 @@ def test_lines_for_ipython_are_skipped(tmp_path):
     assert "stats/intervals" in used(
         tmp_path, "%matplotlib inline\n!ls\nfrom skillkit.stats.intervals import sem"
     )
+
+
+def test_a_continued_line_may_start_like_a_line_for_ipython(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text(notebook("x = (17\n     % 5)\ny = !ls\n%time z = 1"))
+    names: dict = {"get_ipython": lambda: MagicMock()}
+    exec(notebook_code(path), names)
+    assert names["x"] == 2
 
 
 def test_the_project_notebooks_can_be_read():

@@ -1,7 +1,9 @@
+import ast
 import json
 import os
 from pathlib import Path
 
+import papermill
 import pytest
 import yaml
 from project import make_project, notebook
@@ -312,6 +314,14 @@ def test_every_notebook_of_the_project_is_in_the_table_and_can_be_run(path):
     assert not any(cell.get("outputs") for cell in cells), "notebooks are stored without outputs"
     [tagged] = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     assert "remove-cell" in tagged["metadata"]["tags"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_parameters_are_those_that_papermill_finds(path):
+    found = papermill.inspect_notebook(path)
+    assert notebook_parameters(path) == {
+        name: ast.literal_eval(each["default"]) for name, each in found.items()
+    }
 
 
 def test_parameters_are_plain_values(tmp_path):

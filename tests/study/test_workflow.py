@@ -1,5 +1,6 @@
 """The real Snakefile, driven by the real command line, over throwaway notebooks that need no model."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import psutil
 import pytest
 import yaml
 from project import COMPARISON, NEURONS, make_project, notebook
+
+from skillkit.files import file_digest
 
 SKILLKIT = str(Path(sys.executable).with_name("skillkit"))
 ENVIRONMENT = {**os.environ, "SKILLKIT_PRELOAD": "papermill pandas"}  # these notebooks need no torch
@@ -52,6 +55,16 @@ def test_every_result_is_where_it_belongs(project):
         "imdb",
         "sst2",
     ]
+
+
+def test_provenance_names_what_ran_and_what_was_read(project):
+    folder = project / "results/tiny"
+    page = json.loads((folder / "minilm/sst2/01_prompt_tuning.provenance.json").read_text())
+    assert page["parameters"]["steps"] == 20 and page["parameters"]["task"] == "sst2"
+    assert "skillkit/results.py" in page["code"] and "skillkit/charts/figures.py" not in page["code"]
+    comparison = json.loads((folder / "10_comparison.provenance.json").read_text())
+    tables = [f"results/tiny/minilm/{task}/01_prompt_tuning.parquet" for task in ("imdb", "sst2")]
+    assert comparison["read"]["table"] == {name: file_digest(project / name) for name in tables}
 
 
 def test_a_finished_study_has_nothing_to_do(project):

@@ -1,5 +1,7 @@
-"""Kernels that start at once: a warm process forks one for each notebook (Linux only).
+"""Kernels that start at once: a warm process forks one for each notebook.
 
-client.py stands in for a kernel and imports nothing; process.py is the warm process.
-May import: study.environment and study.execute; nothing else depends on this package.
+Linux only; SKILLKIT_WARM=0 turns it off.
+process.py is the warm process; provisioner.py has Jupyter start client.py, which stands in for a kernel.
+May import: study.environment and study.execute. The engine and the command line use it through `warm_process`
+and `execute_warm`; nothing else depends on this package.
 """

@@ -1,4 +1,4 @@
-"""Ask the warm process (skillkit/study/fork/process.py) to do something, and stand in for it until it is done.
+"""Ask the warm process (process.py beside this file) to do something, and stand in until it is done.
 
 Standard library only, and run by its path: starting a kernel must not import the package.
 """
@@ -18,8 +18,8 @@ STARTED = b"+"
 def ask(path: str, call: str, *arguments: Any) -> int:
     """Have `call` run in a fork of the warm process with our standard streams, folder and environment.
 
-    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status. Raises OSError when no
-    warm process listens at `path`, or it dies before it has forked.
+    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status.
+    Raises OSError when no warm process listens at `path`, or it dies before it has forked.
     """
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as connection:

@@ -1,8 +1,10 @@
 """Start notebooks at once: a process that has imported the heavy libraries, and forks for each notebook.
 
-Importing torch, transformers and the rest takes several seconds; a study of small models would spend most of its time on
-that. So a local run keeps one *warm* process that has done it. `skillkit execute` and the kernels it starts are forks of that process,
-which share its memory. Without a warm process (on a cluster, or where forking is not to be had) everything runs as usual.
+Importing torch, transformers and the rest takes several seconds, and a study of small models would spend
+most of its time on that. So a local run keeps one *warm* process that has done it. `skillkit execute` and
+the kernels that it starts are forks of that process, which share its memory. Without a warm process (on a
+cluster, outside Linux, or with SKILLKIT_WARM=0) everything runs as usual; benchmarks/warm_kernels.py
+measures the difference.
 
 One thread, one loop: nothing is forked while another thread holds a lock.
 """
@@ -10,7 +12,6 @@ One thread, one loop: nothing is forked while another thread holds a lock.
 import gc
 import json
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -21,11 +22,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from skillkit.study.environment import KERNEL, PEAK, QUIET, VARIABLE
+from skillkit.study.environment import PEAK_VARIABLE, QUIET, SOCKET_VARIABLE, WARM_VARIABLE
 from skillkit.study.fork.client import STARTED, ask
+
+PROVISIONER = "skillkit-warm"
+"""The name in pyproject.toml of the provisioner that starts kernels as forks."""
 
 #: What a notebook may need; imported once, before the first fork.
 PRELOADED = (
@@ -59,50 +64,44 @@ PRELOADED = (
 def warm_process() -> Iterator[dict[str, str]]:
     """Keep a warm process alive; yields the environment variables that make `skillkit execute` use it.
 
-    It imports while the first work is being planned; who asks early waits. The variables are empty where processes cannot be
-    forked safely (Windows, macOS).
+    It imports while the first work is being planned; who asks early waits. The variables are empty where the
+    reader has switched it off, and where processes cannot be forked safely (Windows, macOS).
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or os.environ.get(WARM_VARIABLE) == "0":
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="skillkit-") as folder:
         path = str(Path(folder, "warm"))
-        _write_kernel(Path(folder), path)
         # The libraries look at these when they are imported, so a fork cannot set them for itself.
         environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
         server = subprocess.Popen(
             [sys.executable, "-m", "skillkit.study.fork.process", path], env=environment
         )
         try:
-            paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
-            yield {VARIABLE: path, "JUPYTER_PATH": paths} if _listens(server, path) else {}
+            yield _variables(path) if _listens(server, path) else {}
         finally:
             server.terminate()
             server.wait()
+
+
+def _variables(path: str) -> dict[str, str]:
+    """The environment of a run whose warm process listens at `path`."""
+    installed = entry_points(group="jupyter_client.kernel_provisioners", name=PROVISIONER)
+    provisioner = {"JUPYTER_DEFAULT_PROVISIONER_NAME": PROVISIONER} if installed else {}
+    return {SOCKET_VARIABLE: path, **provisioner}
 
 
 def execute_warm(
     notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
 ) -> bool | None:
     """`skillkit.study.execute.execute` in a fork of the warm process; None when there is none."""
-    path = os.environ.get(VARIABLE)
+    path = os.environ.get(SOCKET_VARIABLE)
     if not path:
         return None
     try:
         return ask(path, "execute", str(notebook), str(executed), parameters, [str(e) for e in expected]) == 0
     except OSError:
         return None
-
-
-def _write_kernel(folder: Path, socket_path: str) -> None:
-    client = Path(__file__).with_name("client.py")
-    spec = {
-        "argv": [sys.executable, "-S", "-E", str(client), socket_path, "{connection_file}"],
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    (folder / "kernels" / KERNEL).mkdir(parents=True)
-    (folder / "kernels" / KERNEL / "kernel.json").write_text(json.dumps(spec))
 
 
 def _listens(server: "subprocess.Popen[bytes]", path: str, patience: float = 30.0) -> bool:
@@ -115,7 +114,10 @@ def _listens(server: "subprocess.Popen[bytes]", path: str, patience: float = 30.
 
 
 def serve(path: str) -> None:
-    """Import everything, then fork for each request until we are terminated, or our run was killed and no fork is at work."""
+    """Import everything, then fork for each request, until we are terminated or left alone.
+
+    We are left alone when our run was killed and no fork is at work.
+    """
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the run, which ends us
@@ -165,8 +167,8 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
         message = json.loads(first + rest.readline())
     if message["call"] == "execute":
         _draw_examples(*message["arguments"])
-    # What is here stays: no fork's garbage collector need walk through it, which takes time and copies the memory that
-    # they share.
+    # What is here stays: no fork's garbage collector need walk through it, which takes time and copies the
+    # memory that they share.
     gc.freeze()
     pid = os.fork()
     if pid == 0:
@@ -195,7 +197,10 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
 def _draw_examples(
     notebook: str, executed: str, parameters: Mapping[str, Any], expected: Sequence[str]
 ) -> None:
-    """Draw the examples of a page's bundled task here, once, so that every later fork has them. Pure Python: no thread starts."""
+    """Draw the examples of a page's bundled task here, once, so that every later fork has them.
+
+    This is pure Python: no thread starts.
+    """
     from skillkit.classroom.splits import draw_task
 
     with suppress(Exception):  # if it is wrong, the page says so
@@ -217,6 +222,8 @@ def _become(message: dict[str, Any], streams: list[int]) -> int:
 
 
 def _kernel(connection_file: str) -> int:
+    import resource
+
     from ipykernel.kernelapp import launch_new_instance
 
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
@@ -224,9 +231,10 @@ def _kernel(connection_file: str) -> int:
         # A page is not what somebody typed: it stays out of the reader's IPython history.
         launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
     finally:
-        if PEAK in os.environ:
+        if PEAK_VARIABLE in os.environ:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             with suppress(OSError):  # a full disk
-                Path(os.environ[PEAK]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+                Path(os.environ[PEAK_VARIABLE]).write_text(str(peak))
     return 0
 
 
