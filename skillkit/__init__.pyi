@@ -1,6 +1,6 @@
-from .data.loading import TaskData as TaskData
 from .data.loading import binary_subtasks as binary_subtasks
 from .data.loading import load_task as load_task
+from .data.splits import TaskData as TaskData
 from .data.tasks import TASKS as TASKS
 from .data.tasks import Task as Task
 from .data.tasks import all_tasks as all_tasks

@@ -8,18 +8,17 @@ split are kept as they come.
 import hashlib
 import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset, Value, load_dataset
-from numpy.typing import NDArray
 
 from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
+from skillkit.data.splits import AnySplits, TaskData
 from skillkit.data.tasks import HubSource, Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
 from skillkit.files import text_digest
@@ -33,76 +32,6 @@ _SUFFIXES = (".parquet", ".csv", ".json", ".jsonl")
 
 #: Share of train that becomes validation where a task has none.
 VALIDATION_SHARE = 0.1
-
-
-Data = TypeVar("Data")
-
-
-@dataclass(frozen=True)
-class Splits(ABC, Generic[Data]):
-    """A task with its splits. Adversarial tasks have a test split only; asking for another split raises.
-
-    ``source`` says in words where the splits come from.
-    """
-
-    task: Task
-    splits: dict[str, Data]
-    source: str
-
-    def split(self, name: str) -> Data:
-        """The split of that name.
-
-        Raises:
-            SkillkitError: the task has no such split.
-        """
-        if name not in self.splits:
-            raise SkillkitError(
-                f"Task {self.task.name!r} from {self.source} has no {name!r} split, "
-                f"only {', '.join(self.splits)}."
-                + (f" Tune on {self.task.clean!r} and use this one for testing." if self.task.clean else "")
-            )
-        return self.splits[name]
-
-    @property
-    def train(self) -> Data:
-        """The training split."""
-        return self.split("train")
-
-    @property
-    def validation(self) -> Data:
-        """The split that every choice is made on."""
-        return self.split("validation")
-
-    @property
-    def test(self) -> Data:
-        """The split that every figure is reported on."""
-        return self.split("test")
-
-    @abstractmethod
-    def labels(self, split: str) -> NDArray[np.int64]:
-        """The labels of a split, [examples]."""
-
-    @abstractmethod
-    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Data:
-        """Some rows of a split, with new labels [rows]."""
-
-
-@dataclass(frozen=True)
-class TaskData(Splits[Dataset]):
-    """A task with its splits as data sets of texts."""
-
-    def labels(self, split: str) -> NDArray[np.int64]:
-        """The labels of a split, [examples]."""
-        return np.asarray(self.split(split)["label"], dtype=np.int64)
-
-    def relabelled(self, split: str, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Dataset:
-        """Some rows of a split, with new labels [rows]."""
-        chosen = self.split(split).select(rows).remove_columns("label")
-        chosen = chosen.add_column("label", labels.tolist())  # type: ignore[call-arg]
-        return chosen.cast_column("label", Value("int64"))
-
-
-AnySplits = TypeVar("AnySplits", bound=Splits[Any])
 
 
 def load_task(

@@ -21,7 +21,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skillkit.data.loading import Splits, TaskData
+from skillkit.data.splits import Splits, TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
