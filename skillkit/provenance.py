@@ -91,7 +91,7 @@ def _literals(cell: str) -> dict[str, Any]:
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             try:
                 value = ast.literal_eval(statement.value)
-            except ValueError:
+            except (ValueError, TypeError):  # no literal, or an impossible one
                 continue
             values.update({target.id: value for target in targets if isinstance(target, ast.Name)})
     return values
@@ -103,6 +103,7 @@ def _is_plain(cell: str) -> bool:
 
 
 def _statements(cell: str) -> list[ast.stmt]:
+    """The statements of a cell; none where it is no Python, such as one with a slip of the keyboard."""
     try:
         return ast.parse(cell).body
     except SyntaxError:
@@ -112,7 +113,7 @@ def _statements(cell: str) -> list[ast.stmt]:
 def _notebook_digest(cells: Sequence[str]) -> str | None:
     """A digest of the executed cells, up to now and without the injected one; None where there are none."""
     at = _injected(cells)
-    own = [cell for number, cell in enumerate(cells) if number != at]
+    own = [cell for number, cell in enumerate(cells) if number != at and _statements(cell)]
     return code_digest("\n".join(own)) if own else None
 
 

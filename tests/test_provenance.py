@@ -76,6 +76,13 @@ def test_the_code_is_what_the_study_says_where_there_is_one(monkeypatch):
     assert provenance()["code"] == {"results.py": "12ab", "neurons/scores.py": "34cd"}
 
 
+def test_a_cell_with_a_slip_of_the_keyboard_does_no_harm(monkeypatch):
+    cells = [DECLARED, "x = = 1", "y = {[]: 1}"]
+    monkeypatch.setattr("skillkit.provenance.executed_cells", lambda: cells)
+    made = provenance()
+    assert made["parameters"]["steps"] == 10 and made["notebook"]
+
+
 def test_every_artifact_that_is_read_gets_into_the_ledger(ledger, tmp_path):
     from skillkit.models.backbones import load_backbone
     from skillkit.neurons.scores import NeuronScores
