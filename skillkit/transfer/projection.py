@@ -235,10 +235,7 @@ def fit_tasks(
         SkillkitError: a task without prompts, or a loss that is not finite.
     """
     names, budget = list(tasks), budget or TuningBudget(learning_rate=5e-3)
-    missing = [name for name in names if not prompts.get(name)]
-    if missing or not names:
-        raise SkillkitError(f"fit_tasks: no source prompt for {', '.join(missing) or 'any task'}.")
-    first = prompts[names[0]][0]
+    first = _first_prompt(prompts, names)
     layout, scheme = layout_of(first), scheme_of(first)
     words = {name: label_token_ids(backbone, tasks[name].task, scheme).to(backbone.device) for name in names}
     train, validation = (
@@ -257,8 +254,7 @@ def fit_tasks(
             now = projector.project(prompts[name][0])
             logits = label_logits(backbone, now, validation[name], tasks[name].task)
             found.append(accuracy_and_loss(logits, validation[name].labels))
-        accuracies, losses = zip(*found, strict=True)
-        return float(np.mean(accuracies)), float(np.mean(losses))
+        return float(np.mean([each[0] for each in found])), float(np.mean([each[1] for each in found]))
 
     parameters = list(projector.parameters())
     run = minimise(
@@ -270,10 +266,16 @@ def fit_tasks(
         rate=_warm_up,
         description=f"projector to {backbone.name}",
     )
-    with torch.no_grad():
-        for parameter, best in zip(parameters, run.best, strict=True):
-            parameter.copy_(best)
+    nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(run.best), parameters)
     return Fit(projector, run.history)
+
+
+def _first_prompt(prompts: Mapping[str, Sequence[SoftPrompt]], names: Sequence[str]) -> SoftPrompt:
+    """The first task's first prompt; refuses tasks without one."""
+    missing = [name for name in names if not prompts.get(name)]
+    if missing or not names:
+        raise SkillkitError(f"fit_tasks: no source prompt for {', '.join(missing) or 'any task'}.")
+    return prompts[names[0]][0]
 
 
 def samples(
