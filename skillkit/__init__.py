@@ -1,7 +1,7 @@
 """Skill neurons, prompt transfer and robustness in prompt tuning.
 
-The package's interface is the names listed in ``__init__.pyi``, each beside the module that it lives in. They are imported on first
-use, so that the command line starts without loading torch.
+The package's interface is the names listed in ``__init__.pyi``, each beside the module that it lives in. They
+are imported on first use, so that the command line starts without loading torch.
 """
 
 from importlib.metadata import version

@@ -1,6 +1,7 @@
 """The one kind of error that skillkit raises on purpose.
 
-Its message says what was wrong, what was expected and what to do next, so that a notebook's last line is enough to go on.
+Its message says what was wrong, what was expected and what to do next, so that a notebook's last line is
+enough to go on.
 """
 
 from collections.abc import Iterable
@@ -9,6 +10,10 @@ from difflib import get_close_matches
 
 class SkillkitError(ValueError):
     """Something that the reader of the message can put right."""
+
+
+class MissingFile(SkillkitError, FileNotFoundError):
+    """A file or folder that should be there is not; also a `FileNotFoundError`, for those who catch that."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> SkillkitError:

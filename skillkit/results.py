@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from skillkit.errors import SkillkitError
+from skillkit.errors import MissingFile, SkillkitError
 from skillkit.files import atomic_write, file_digest
 from skillkit.provenance import note_read, provenance
 
@@ -49,7 +49,7 @@ class Place:
     def __post_init__(self) -> None:
         """Refuse a task without a model, for which there is no folder."""
         if self.task is not None and self.model is None:
-            raise ValueError(
+            raise SkillkitError(
                 f"Place: task {self.task!r} is given without a model; name the model it was run with."
             )
 
@@ -79,15 +79,18 @@ class Place:
 def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
 
-    Each row has at least `metric` and `value`; `seed`, `n` (examples behind the value), `low` and `high` (its
-    interval) are missing where a row does not give them. `study`, `model`, `task` come from the place unless
-    a row says otherwise. Raises ValueError for rows without `metric` or `value`, and for no rows at all.
+    Each row has at least `metric` and `value`; `seed`, and what a `Measurement` says of the value, are missing
+    where a row does not give them. `study`, `model`, `task` come from the place unless a row says otherwise.
+
+    Raises:
+        SkillkitError: rows without `metric` or `value`, no rows at all, or rows that do not say what they
+            measured (see `check_measurements`).
     """
     frame = pd.DataFrame(rows) if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     missing = [name for name in ("metric", "value") if name not in frame.columns]
     if missing or frame.empty:
         lack = f"lack {' and '.join(missing)}" if len(frame.columns) else "are empty"
-        raise ValueError(
+        raise SkillkitError(
             f"measurements: the rows {lack}; give one mapping per measurement with metric=… and value=…."
         )
     for name, value in (("study", place.study), ("model", place.model), ("task", place.task)):
@@ -105,6 +108,7 @@ def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame)
     ):
         given = frame[name] if name in frame.columns else pd.Series(pd.NA, index=frame.index)
         frame[name] = pd.to_numeric(given).astype(dtype)
+    check_measurements(frame)
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]].reset_index(drop=True)
 
 
@@ -157,14 +161,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """Read one table. Raises FileNotFoundError when it was not made yet, ValueError when it is broken."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"There is no table {path}: the notebook {path.stem} has not been run for this place. "
             f"Run the study, or this one page with `skillkit page {path.stem[:2]} …`."
         )
     try:
         frame = pd.read_parquet(path)
     except Exception as error:
-        raise ValueError(
+        raise SkillkitError(
             f"{path} is not a readable table ({error}). Delete it and run its notebook again."
         ) from error
     note_read("table", path, file_digest(path))
@@ -195,7 +199,7 @@ def read_tables(
         frames = [frame[frame["task"].isin(tasks) | frame["task"].isna()] for frame in frames]
     frames = [frame for frame in frames if len(frame)]
     if not frames:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"No table of {notebook} under {folder}. Run the study first: `skillkit run {study}` makes them."
         )
     return pd.concat([frame.dropna(axis="columns", how="all") for frame in frames], ignore_index=True).pipe(
@@ -225,7 +229,7 @@ def collect_tables(
     for page in pages:
         try:
             tables[page] = read_tables(root, study, page, models=list(models), tasks=list(tasks))
-        except FileNotFoundError:
+        except MissingFile:
             continue
     if not tables:
         raise SkillkitError(

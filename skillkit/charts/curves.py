@@ -232,8 +232,8 @@ def overlap_curve(
     """Share of the selected neurons that two rankings have in common, and what chance gives.
 
     Args:
-        table: Columns fraction (0 to 1), value (shared share), expected, chance_low, chance_high (range of the
-            shared share under independent selections).
+        table: Columns fraction (0 to 1), value (shared share), expected, chance_low, chance_high (range of
+            the shared share under independent selections).
         title: Of the figure.
         x_title: Of the x axis.
     """

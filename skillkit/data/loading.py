@@ -105,7 +105,8 @@ def bare_text(text: str) -> str:
 
 
 def _digest(dataset: Dataset) -> str:
-    """The SHA-256 of a split's columns, in their order: it does not depend on where or how they are stored."""
+    """The SHA-256 of a split's columns, in their order: it does not depend on where or how they are
+    stored."""
     columns = ({name: dataset[name][:]} for name in dataset.column_names)
     return text_digest("\n".join(json.dumps(column, default=str) for column in columns))
 

@@ -21,7 +21,6 @@ from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode, labels_of
 from skillkit.models.prompts import SoftPrompt, label_logits, layout_of
-from skillkit.stats.intervals import bootstrap, student, wilson
 from skillkit.stats.measurement import Measurement, mean_of, proportion
 
 
@@ -131,62 +130,6 @@ def over_prompts(evaluations: Sequence[Evaluation], metric: str, **more: Any) ->
     accuracies, count = [each.accuracy for each in evaluations], len(evaluations)
     error = float(np.std(accuracies, ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
     return measured.row(metric, se=error, prompts=count, **more)
-
-
-def examples_row(correct: NDArray[np.float64], **more: Any) -> dict[str, Any]:
-    """A row from per-example values [examples]: their mean, with a bootstrap interval over examples.
-
-    Where all examples have the same share right, resampling sees no spread: then Wilson's interval for that
-    share of as many.
-    """
-    count = len(correct)
-    constant = count > 1 and bool(np.all(correct == correct[0])) and 0 <= correct[0] <= 1
-    low, high = wilson(round(correct[0] * count), count) if constant else bootstrap(correct)
-    return {
-        "metric": "accuracy",
-        "value": float(correct.mean()),
-        "n": len(correct),
-        "low": low,
-        "high": high,
-        **more,
-    }
-
-
-def runs_row(values: NDArray[np.float64]) -> dict[str, Any]:
-    """A row from one value per run [runs], of which there are few: their mean, with Student's t interval."""
-    low, high = student(values)
-    return {"value": float(values.mean()), "n": len(values), "low": low, "high": high}
-
-
-def difference_row(one: NDArray[np.float64], other: NDArray[np.float64], **more: Any) -> dict[str, Any]:
-    """A row for `one` minus `other`, shares right [examples] of the same examples: paired bootstrap interval.
-
-    Where the difference is the same for all examples, resampling sees no spread: then Wilson's bound for no
-    exception among so many, to both sides.
-    """
-    if one.shape != other.shape:
-        raise SkillkitError(
-            f"A paired difference needs the same examples twice; got {len(one)} and {len(other)}. "
-            "Use difference_of_means."
-        )
-    differences = one - other
-    row = {**examples_row(differences), "metric": "difference", **more}
-    if len(differences) > 1 and (differences == differences[0]).all():
-        reach = wilson(0, len(differences))[1]
-        row |= {"low": max(-1.0, differences[0] - reach), "high": min(1.0, differences[0] + reach)}
-    return row
-
-
-def difference_of_means(
-    one: NDArray[np.float64], other: NDArray[np.float64], *, seed: int = 0, **more: Any
-) -> dict[str, Any]:
-    """A row for mean(`one`) minus mean(`other`), two separate sets of examples, each resampled on its own."""
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(len(values), size=(2000, len(values)))].mean(1) for values in (one, other)]
-    low, high = np.quantile(means[0] - means[1], [0.025, 0.975])
-    value = float(one.mean() - other.mean())
-    n = min(len(one), len(other))
-    return {"metric": "difference", "value": value, "n": n, "low": float(low), "high": float(high), **more}
 
 
 def label_margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -89,7 +89,8 @@ def attribute(
             total[1, site] += effect.abs().sum(0)
     if not torch.isfinite(total).all():
         raise SkillkitError(
-            f"The gradients of {backbone.name!r} are not finite. Load it in float32 and check its weights and the prompt."
+            f"The gradients of {backbone.name!r} are not finite. "
+            "Load it in float32, and check its weights and the prompt."
         )
     mean, size = (total / len(encoded)).float()
     return NeuronEffects(mean, size, len(encoded))
@@ -130,7 +131,8 @@ def knock_out(
     for site, neuron in neurons:
         if not (0 <= site < len(backbone.sites) and 0 <= neuron < backbone.width):
             raise SkillkitError(
-                f"{backbone.name!r} has no neuron {neuron} at site {site}: it has {len(backbone.sites)} sites of {backbone.width}."
+                f"{backbone.name!r} has no neuron {neuron} at site {site}: "
+                f"it has {len(backbone.sites)} sites of {backbone.width}."
             )
     token_ids = label_token_ids(backbone, task, scheme_of(prompt)).to(backbone.device)
 

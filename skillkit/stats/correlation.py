@@ -40,7 +40,8 @@ def partial_rank_correlation(
     freedom = count - 3 - len(controls)
     if freedom < 1:
         raise SkillkitError(
-            f"{count} {unit} are too few for a correlation with {len(controls)} controls; {4 + len(controls)} are enough."
+            f"{count} {unit} are too few for a correlation with {len(controls)} controls; "
+            f"{4 + len(controls)} are enough."
         )
     ranks = [stats.rankdata(column) for column in columns]
     design = np.stack([np.ones(count), *ranks[2:]], axis=1)

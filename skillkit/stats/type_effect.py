@@ -63,7 +63,8 @@ class TypeEffect:
     def beyond_chance(self) -> Measurement:
         """The difference minus the middle of what permuted types give, and an interval as wide as that."""
         value = self.difference - (self.chance_low + self.chance_high) / 2
-        # What permuted types give is rounded; without rounding, too, a tie with the largest would look like a lead.
+        # What permuted types give is rounded; without rounding, too, a tie with the largest would look like a
+        # lead.
         low = round(self.difference - self.chance_high, _DIGITS)
         high = round(self.difference - self.chance_low, _DIGITS)
         return Measurement(value, self.inside_pairs, "pairs", low, high, "range of permuted types")

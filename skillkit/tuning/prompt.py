@@ -108,7 +108,8 @@ def tune_prompt(
 def answer_loss(
     backbone: Backbone, task: Task, label_words: str, matrix: Tensor | None = None
 ) -> Callable[[Batch], Tensor]:
-    """The mean cross-entropy of a batch's answers behind a prompt matrix [length, hidden] (None: no prompt)."""
+    """The mean cross-entropy of a batch's answers behind a prompt matrix [length, hidden] (None: no
+    prompt)."""
     token_ids = label_token_ids(backbone, task, label_words).to(backbone.device)
 
     def loss(batch: Batch) -> Tensor:

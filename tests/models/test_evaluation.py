@@ -8,11 +8,8 @@ from skillkit.errors import SkillkitError
 from skillkit.models.evaluation import (
     Evaluation,
     confusion_table,
-    difference_of_means,
-    difference_row,
     evaluate,
     evaluate_majority,
-    examples_row,
     mean_correct,
     over_prompts,
     sample_examples,
@@ -97,33 +94,3 @@ def test_encoded_splits_are_sampled_and_counted_like_texts() -> None:
     assert sample_examples(encoded.test, 7).ids == encode(backbone, sample_examples(data.test, 7), TASK).ids
     one, other = (evaluate_majority(each.train, each.test) for each in (data, encoded))
     assert one.answers.tolist() == other.answers.tolist() and one.labels.tolist() == other.labels.tolist()
-
-
-def test_a_paired_difference_is_narrower_than_an_unpaired_one() -> None:
-    rng = np.random.default_rng(0)
-    hard = rng.random(300) < 0.5
-    one = (~hard).astype(float)
-    other = one.copy()
-    other[np.flatnonzero(one)[:15]] = 0
-    paired, apart = difference_row(one, other), difference_of_means(one, other)
-    assert [paired["value"], apart["value"]] == pytest.approx([0.05, 0.05])
-    assert paired["low"] > 0 and paired["high"] - paired["low"] < apart["high"] - apart["low"]
-    assert apart["low"] < 0 < apart["high"]
-    with pytest.raises(SkillkitError, match="same examples"):
-        difference_row(one, other[:5])
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_outcomes_that_are_all_alike_still_have_an_interval(share):
-    row = examples_row(np.full(20, share))
-    assert (row["low"], row["high"]) == wilson(round(20 * share), 20)
-    assert row["low"] <= row["value"] == share <= row["high"] and row["high"] - row["low"] > 0.1
-
-
-@pytest.mark.parametrize("difference", [-1.0, 0.0, 0.5, 1.0])
-def test_differences_that_are_all_alike_still_have_an_interval(difference):
-    one, other = np.full(20, max(difference, 0.0)), np.full(20, max(-difference, 0.0))
-    row, reach = difference_row(one, other), wilson(0, 20)[1]
-    assert row["value"] == difference
-    assert row["low"] == pytest.approx(max(-1.0, difference - reach))
-    assert row["high"] == pytest.approx(min(1.0, difference + reach))

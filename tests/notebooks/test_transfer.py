@@ -20,7 +20,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(workplace: Path) -> list[str]:
-    """Two tiny models of different families, with untuned prompts and scores where notebooks 01 and 02 put them."""
+    """Two tiny models of different families, with untuned prompts and scores where notebooks 01 and 02 put
+    them."""
     torch.manual_seed(0)
     folders = [str(save_tiny_model(workplace, family)) for family in ("roberta", "t5")]
     for folder in folders:

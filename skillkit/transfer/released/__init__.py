@@ -16,4 +16,6 @@ Everything reads a folder of neutral files (`SKILLKIT_REFERENCE`, or given):
 
 `convert` makes the first two from a checkout of github.com/thunlp/Prompt-Transferability. The ON
 matrix is that repository's `del.txt` at commit 471a903255, its last column the results in `result/` there.
+
+May import: what transfer may.
 """

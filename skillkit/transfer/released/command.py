@@ -18,30 +18,23 @@ from skillkit.transfer.released.releases import VARIABLE, releases
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `skillkit released`."""
-    parser.add_argument(
-        "folder", nargs="?", type=_absolute, help=f"folder of neutral files (default: ${VARIABLE})"
-    )
+    parser.add_argument("folder", nargs="?", help=f"folder of neutral files (default: ${VARIABLE})")
     parser.add_argument(
         "--convert",
         metavar="CHECKOUT",
-        type=_absolute,
         help="first make the files from a checkout of Su et al.'s repository",
     )
-    parser.add_argument(
-        "--backbone", type=_absolute_folder, help="also measure each prompt's own accuracy with this model"
-    )
+    parser.add_argument("--backbone", help="also measure each prompt's own accuracy with this model")
     parser.add_argument(
         "--release", help="the release that --backbone belongs to (default: its name, such as roberta_base)"
     )
     parser.add_argument(
         "--data",
-        type=_absolute,
         help="folder of task data for --backbone (default: $SKILLKIT_DATA, else the Hub)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=_absolute,
         help="also write the correlations to this .csv or .parquet file",
     )
     parser.add_argument(
@@ -71,16 +64,6 @@ def main(args: argparse.Namespace) -> int:
             raise SkillkitError(f"--out {out}: expected a name that ends in .csv or .parquet.")
         table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
     return 0
-
-
-def _absolute(path: str) -> str:
-    """A path as it is meant where the command is given, since the command line changes the folder."""
-    return str(Path(path).absolute())
-
-
-def _absolute_folder(name: str) -> str:
-    """The same for the name of a model, which need not be a folder."""
-    return _absolute(name) if Path(name).is_dir() else name
 
 
 def _accuracies(args: argparse.Namespace) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def convert_repository(checkout: str | os.PathLike[str], folder: str | os.PathLi
     root = root / "Prompt-Transferability-1.0" if (root / "Prompt-Transferability-1.0").is_dir() else root
     for needed in ("task_prompt_emb", "result"):
         if not (root / needed).is_dir():
-            raise FileNotFoundError(
+            raise MissingFile(
                 f"{root} has no folder {needed}; give a checkout of thunlp/Prompt-Transferability."
             )
     target = Path(folder)
@@ -50,7 +50,7 @@ def convert_repository(checkout: str | os.PathLike[str], folder: str | os.PathLi
             pd.DataFrame(results).to_csv(target / f"su_transfer_{model}.csv", index=False)
             written += [target / f"su_prompts_{model}.npz", target / f"su_transfer_{model}.csv"]
     if not written:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"{root} holds no prompts with results for RoBERTa or T5; is the checkout complete?"
         )
     return written

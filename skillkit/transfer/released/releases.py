@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skillkit.errors import SkillkitError
+from skillkit.errors import MissingFile, SkillkitError
 
 Array = NDArray[np.float64]
 
@@ -64,13 +64,13 @@ def reference_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """
     name = os.fspath(folder) if folder else os.environ.get(VARIABLE, "")
     if not name:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"No folder of released prompts: set {VARIABLE} or give one. `skillkit released FOLDER --convert "
             "CHECKOUT` makes it from a checkout of github.com/thunlp/Prompt-Transferability."
         )
     path = Path(name)
     if not path.is_dir():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"The folder of released prompts {path} does not exist; check {VARIABLE} or the path given."
         )
     return path
@@ -108,7 +108,7 @@ def releases(folder: str | os.PathLike[str] | None = None) -> list[Release]:
     if early.exists():
         found += _early_releases(path, read_table(early))
     if not found:
-        raise FileNotFoundError(f"{path} holds no su_transfer_<model>.csv with its su_prompts_<model>.npz.")
+        raise MissingFile(f"{path} holds no su_transfer_<model>.csv with its su_prompts_<model>.npz.")
     return found
 
 
@@ -167,7 +167,7 @@ def read_table(path: Path) -> pd.DataFrame:
         FileNotFoundError: the folder does not hold it.
     """
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"{path} is missing; see skillkit/transfer/released/__init__.py for what the folder holds."
         )
     return pd.read_csv(path)
@@ -187,7 +187,7 @@ def open_arrays(path: Path) -> Any:
         SkillkitError: it cannot be read.
     """
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"{path} is missing; see skillkit/transfer/released/__init__.py for what the folder holds."
         )
     try:
