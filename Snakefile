@@ -1,6 +1,6 @@
 # The whole study on one page: which notebook, for which model and task, feeds which.
 #
-#     skillkit run classroom                          the friendly way: progress, time left, what failed and why
+#     skillkit run classroom                          the friendly way: progress, time left, failures
 #     snakemake --cores 2 --config study=classroom    the same, bare
 #
 # Which notebooks there are, and what each reads and writes, stands in skillkit/study/table.py; the models,

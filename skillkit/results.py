@@ -79,8 +79,9 @@ class Place:
 def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     """A tidy table of `rows`, one per measurement, with the columns of `COLUMNS` first and others after them.
 
-    Each row has at least `metric` and `value`; `seed`, and what a `Measurement` says of the value, are missing
-    where a row does not give them. `study`, `model`, `task` come from the place unless a row says otherwise.
+    Each row has at least `metric` and `value`; `seed`, and what a `Measurement` says of the value, are
+    missing where a row does not give them. `study`, `model`, `task` come from the place unless a row says
+    otherwise.
 
     Raises:
         SkillkitError: rows without `metric` or `value`, no rows at all, or rows that do not say what they

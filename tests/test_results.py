@@ -46,7 +46,7 @@ def test_measurements_puts_the_common_columns_first_with_fixed_types():
     frame = measurements(
         Place("s", "m", "t"),
         [
-            {"metric": "accuracy", "value": 0.5, "split": "test", "seed": 0, "n": 10},
+            {"metric": "accuracy", "value": 0.5, "split": "test", "seed": 0, "n": 10, "unit": "texts"},
             {"metric": "accuracy", "value": 1, "task": "u"},
         ],
     )
@@ -94,7 +94,7 @@ def test_measurements_says_what_the_rows_lack(rows):
 
 def test_a_table_survives_the_round_trip_with_its_provenance(tmp_path):
     place = Place("s", "m", "t", tmp_path)
-    frame = measurements(place, [{"metric": "accuracy", "value": 0.25, "seed": 1, "n": 4, "prompt": "tuned"}])
+    frame = measurements(place, [{"metric": "accuracy", "value": 0.25, "seed": 1, "prompt": "tuned"}])
     path = write_table(frame, place.table("01_prompt_tuning"))
     pd.testing.assert_frame_equal(read_table(path), frame)
     made = json.loads((place.folder / "01_prompt_tuning.provenance.json").read_text())

@@ -17,12 +17,13 @@ from skillkit.stats.comparison import (
     overview,
     sum_up,
 )
+from skillkit.stats.measurement import Measurement
 
 MODELS, TASKS = ["small", "large"], ["food", "film"]
 
 
 def row(value: float, **more: object) -> dict[str, object]:
-    return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 50, **more}
+    return {**vars(Measurement(value, 50, "texts", value - 0.1, value + 0.1, "Wilson")), **more}
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_planted_effect_is_found():
     assert (effect.inside_pairs, effect.across_pairs) == (24, 32)
     assert 0.2 < effect.low < effect.difference < effect.high < 0.4
     assert effect.p == 2 / 70  # the true labelling, and the one with the two names exchanged
-    assert effect.beyond_chance().low > 0
+    assert effect.beyond_chance().low == 0  # two of 70 labellings reach it, and a tie is no lead
     symmetric = type_effect(transfer + transfer.T, types)
     assert (symmetric.inside_pairs, symmetric.across_pairs) == (12, 16)
 

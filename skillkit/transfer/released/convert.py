@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from skillkit.errors import MissingFile
 from skillkit.transfer.released.releases import TYPES, type_of
 
 
