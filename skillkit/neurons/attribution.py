@@ -35,6 +35,12 @@ from skillkit.stats.correlation import partial_rank_correlation
 from skillkit.stats.measurement import Measurement
 from skillkit.stats.pooling import pool
 
+AGREEING = 0.9
+"""Rank correlation with exact effects from which on the estimate is trusted."""
+
+GIVEN = ("nothing", "deviation and level")
+"""What is taken out of predictivity and effect before they are correlated."""
+
 FEWEST = 20
 """Neurons that a site needs for a correlation."""
 
@@ -184,16 +190,59 @@ def importance_table(effects: NeuronEffects, scores: NeuronScores, sites: Sequen
         if int(alive.sum()) < FEWEST:
             continue
         where = {"stack": site.stack, "layer": site.layer}
-        for given, controls in (("nothing", []), ("deviation and level", columns[2:])):
+        for given, controls in zip(GIVEN, ([], columns[2:]), strict=True):
             measured = partial_rank_correlation(columns[0], columns[1], controls)
             rows.append(measured.row("importance", given=given, **where))
     return pd.DataFrame(rows)
 
 
-def mean_importance(table: pd.DataFrame, given: str = "deviation and level") -> Measurement:
+def mean_importance(table: pd.DataFrame, given: str = GIVEN[1]) -> Measurement:
     """The correlation of `importance_table`, pooled over sites."""
     rows = table[table["given"] == given].dropna(subset="value")
     return pool([Measurement.of_row(row) for row in rows.to_dict("records")], unit="sites").measurement
+
+
+@dataclass(frozen=True)
+class SingleNeurons:
+    """What `study_single_neurons` found.
+
+    Attributes:
+        importance: the table of `importance_table`.
+        agreement: rank correlation of estimated and exact effects over the neurons that were checked.
+        checked: how many neurons those were.
+        why_not: why nothing can be claimed, in words; empty where something can.
+    """
+
+    importance: pd.DataFrame
+    agreement: float
+    checked: int
+    why_not: str
+
+
+def study_single_neurons(
+    backbone: Backbone,
+    prompt: SoftPrompt,
+    encoded: Encoded,
+    task: Task,
+    scores: NeuronScores,
+    *,
+    checked: int = 40,
+) -> SingleNeurons:
+    """Estimate every neuron's effect of being set to its mean, check some exactly, and hold all against
+    predictivity."""
+    effects = attribute(backbone, prompt, encoded, task, to=scores.mean)
+    sampled = sample_neurons(effects, checked)
+    exact, _ = knock_out(backbone, prompt, encoded, task, sampled, to=scores.mean)
+    agreeing = agreement(effects, sampled, exact) if len(sampled) > 2 else float("nan")
+    importance = importance_table(effects, scores, backbone.sites)
+    why_not = ""
+    if not agreeing >= AGREEING:
+        why_not = (
+            f"estimated and exact effects agree too little (rank correlation {agreeing:.2f} of {AGREEING})"
+        )
+    elif importance.empty or not set(importance.dropna(subset="value")["given"]) >= set(GIVEN):
+        why_not = f"no site has {FEWEST} neurons that vary and whose effects differ"
+    return SingleNeurons(importance, agreeing, len(sampled), why_not)
 
 
 def _level(scores: NeuronScores) -> Tensor:

@@ -42,7 +42,7 @@ def find_page(
     """
     rest = dict(given)
     model, task = _name(rest, "model"), _name(rest, "task")
-    base = _base(study_name, model, task, project)
+    base = _base(study_name, notebook, model, task, project)
     model, task = _place(notebook, model, task, base)
     if not rest and (model is None or model in base.models) and (task is None or task in base.tasks):
         return base, base.name, base.page(notebook, model, task)
@@ -65,8 +65,11 @@ def _name(rest: dict[str, Any], kind: str) -> str | None:
     return value
 
 
-def _base(name: str | None, model: str | None, task: str | None, project: Path) -> Study:
-    """The study that lends its budget: the named one, or the first with model and task, or one of them."""
+def _base(name: str | None, notebook: Notebook, model: str | None, task: str | None, project: Path) -> Study:
+    """The study that lends its budget: the named one, or the first with model and task, or one of them.
+
+    Of two that have both, one that makes this notebook for the task goes first.
+    """
     if name is not None:
         return load_study(name, project)
     studies = [load_study(known, project) for known in study_names(project)]
@@ -74,7 +77,9 @@ def _base(name: str | None, model: str | None, task: str | None, project: Path) 
         raise SkillkitError(f"There is no study in {project / 'studies'}. Restore one from the repository.")
 
     def fit(study: Study) -> int:
-        return 2 * (model is None or model in study.models) + (task is None or task in study.tasks)
+        made = task is None or task in study.only.get(notebook.name, study.tasks)
+        known = 2 * (model is None or model in study.models) + (task is None or task in study.tasks)
+        return 2 * known + made
 
     return max(studies, key=fit)
 

@@ -1,11 +1,9 @@
 """Effects of single neurons: exact ones against a model changed by hand, estimates against exact ones, and a
 planted neuron."""
 
-from copy import deepcopy
-
 import pytest
 import torch
-from tiny import TASK, tiny_backbone, toy_data
+from tiny import TASK, fresh_backbone, tiny_backbone, toy_data
 
 from skillkit.data.loading import load_task
 from skillkit.errors import SkillkitError
@@ -23,8 +21,9 @@ from skillkit.neurons.attribution import (
     knock_out,
     mean_importance,
     sample_neurons,
+    study_single_neurons,
 )
-from skillkit.neurons.scores import NeuronScores
+from skillkit.neurons.scores import NeuronScores, score_neurons
 
 
 def prepared(backbone, length=2):
@@ -77,19 +76,15 @@ def test_it_does_not_depend_on_the_batch_size(backbone):
 
 
 def test_a_planted_neuron_has_by_far_the_largest_effect():
-    backbone = tiny_backbone("roberta")
-    model = deepcopy(backbone.model)
+    backbone = fresh_backbone("roberta")
     prompt, encoded = prepared(backbone)
-    down = backbone.down(backbone.sites[1])
-    try:
-        with torch.no_grad():
-            down.weight[:, 4] *= 60
-        effects = attribute(backbone, prompt, encoded, TASK)
-        assert effects.size.flatten().argmax().item() == backbone.width + 4
-    finally:
-        backbone.model.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        backbone.down(backbone.sites[1]).weight[:, 4] *= 60
+    effects = attribute(backbone, prompt, encoded, TASK)
+    assert effects.size.flatten().argmax().item() == backbone.width + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mini-roberta", "mini-t5"])
 def test_estimates_rank_neurons_as_exact_effects_do(name):
     """On models where a neuron is one of many; in the tiny random ones each moves the answer far beyond its
@@ -133,3 +128,25 @@ def test_neurons_that_never_vary_and_small_sites_are_left_out():
     still = torch.zeros(1, 40)
     scores = NeuronScores(still[None], still[None], still + 0.5, still, still, examples=10, positive=5)
     assert importance_table(NeuronEffects(still, still, 10), scores, (FFNSite("encoder", 0, 40),)).empty
+
+
+def test_nothing_is_claimed_where_estimates_and_exact_effects_disagree(monkeypatch):
+    """In a tiny random model a neuron moves the answer far beyond its slope, and a site has few neurons."""
+    backbone = tiny_backbone("t5")
+    prompt, encoded = prepared(backbone)
+    scores = score_neurons(backbone, prompt, toy_data(scored=20))
+    found = study_single_neurons(backbone, prompt, encoded, TASK, scores, checked=30)
+    exact, _ = knock_out(
+        backbone,
+        prompt,
+        encoded,
+        TASK,
+        sample_neurons(attribute(backbone, prompt, encoded, TASK, to=scores.mean), 30),
+        to=scores.mean,
+    )
+    assert found.checked == len(exact) and -1 <= found.agreement <= 1
+    assert found.agreement >= 0.9 or "agree too little" in found.why_not
+    monkeypatch.setattr("skillkit.neurons.attribution.AGREEING", -1.0)
+    monkeypatch.setattr("skillkit.neurons.attribution.FEWEST", 21)
+    without = study_single_neurons(backbone, prompt, encoded, TASK, scores, checked=5)
+    assert without.importance.empty and "no site has 21 neurons" in without.why_not
