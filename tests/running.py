@@ -54,7 +54,7 @@ TINY = {
 
 def save_tiny_model(folder: Path, family: str) -> Path:
     """A folder for `load_backbone`, the caller's own: a random model that reads the bundled tasks' words."""
-    return Path(shutil.copytree(made_once(family), folder / f"tiny-{family}"))
+    return Path(shutil.copytree(made_once(family), folder / f"tiny-{family}", dirs_exist_ok=True))
 
 
 @cache

@@ -63,8 +63,8 @@ def test_a_comment_or_a_docstring_remakes_nothing(project):
 
 def test_a_colour_of_a_chart_remakes_nothing(project):
     colours = "COLOUR = 'red'\n"
-    path = project / "package" / "skillkit" / "charts" / "figures.py"
-    assert after_an_edit(project, "charts/figures.py", path.read_text(), path.read_text() + colours) == {}
+    path = project / "package" / "skillkit" / "charts" / "theme.py"
+    assert after_an_edit(project, "charts/theme.py", path.read_text(), path.read_text() + colours) == {}
 
 
 def test_a_change_of_the_neurons_remakes_what_reads_them(project):

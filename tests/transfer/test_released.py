@@ -275,19 +275,6 @@ def test_own_accuracy_is_measured_as_su_et_al_did(tmp_path, roberta_folder, caps
     assert f"{row['value']:.4f}"[:5] in capsys.readouterr().out
 
 
-def test_paths_mean_the_folder_where_the_command_is_given(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").mkdir()
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    args = parser.parse_args(["here", "--out", "t.csv", "--backbone", "model", "--data", "../data"])
-    monkeypatch.chdir("/")
-    assert args.folder == str(tmp_path / "here")
-    assert args.out == str(tmp_path / "t.csv")
-    assert args.backbone == str(tmp_path / "model")
-    assert parser.parse_args(["--backbone", "roberta-base"]).backbone == "roberta-base"
-
-
 def test_missing_things_are_named(tmp_path, monkeypatch):
     monkeypatch.delenv("SKILLKIT_REFERENCE", raising=False)
     with pytest.raises(FileNotFoundError, match="SKILLKIT_REFERENCE"):
