@@ -20,17 +20,14 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.files import atomic_write, file_digest
+from skillkit.models.artifacts import PROMPT, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Batch, Pass, in_progress
-from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -107,10 +104,8 @@ class SoftPrompt:
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
-        metadata = {"format": "skillkit-soft-prompt", "meta": json.dumps(self.meta, sort_keys=True)}
-        with atomic_write(path) as temporary:
-            save_file({"prompt": self.matrix.detach().float().cpu().contiguous()}, temporary, metadata)
-        return Path(path)
+        meta = json.dumps(self.meta, sort_keys=True)
+        return save_artifact(path, PROMPT, {"prompt": self.matrix.float()}, {"meta": meta})
 
     @classmethod
     def load(cls, path: str | Path) -> "SoftPrompt":
@@ -119,23 +114,8 @@ class SoftPrompt:
         Raises:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
         """
-        if not Path(path).exists():
-            raise SkillkitError(f"There is no prompt file {path}. Tune it first (notebook 01_prompt_tuning).")
-        try:
-            with safe_open(path, framework="pt") as file:
-                names, metadata = set(file.keys()), file.metadata() or {}
-                matrix = file.get_tensor("prompt") if "prompt" in names else None
-        except (SafetensorError, OSError) as error:
-            raise SkillkitError(
-                f"The prompt file {path} is truncated or foreign ({error}). "
-                "Delete it and run the study again."
-            ) from error
-        if matrix is None:
-            raise SkillkitError(
-                f"{path} holds {sorted(names)}, not a soft prompt. Give a file written by SoftPrompt.save."
-            )
-        note_read("prompt", path, file_digest(path))
-        return cls(matrix.float(), json.loads(metadata.get("meta", "{}")))
+        tensors, metadata = load_artifact(path, PROMPT)
+        return cls(tensors["prompt"].float(), json.loads(metadata.get("meta", "{}")))
 
 
 def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Tensor:

@@ -17,18 +17,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
-from skillkit.files import atomic_write, file_digest
+from skillkit.models.artifacts import SCORES, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode, encode_task
 from skillkit.models.prompts import SoftPrompt, layout_of
 from skillkit.neurons.thresholds import Baseline, BitWatcher, measure_baseline, threshold_accuracy
-from skillkit.provenance import note_read
 
 
 @dataclass(frozen=True)
@@ -64,11 +61,9 @@ class NeuronScores:
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file, whole or not at all."""
-        tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
-        tensors["counts"] = torch.tensor([self.examples, self.positive])
-        with atomic_write(path) as temporary:
-            save_file(tensors, temporary, {"format": "skillkit-neuron-scores"})
-        return Path(path)
+        tensors = {name: getattr(self, name) for name in SCORES.tensors if name != "counts"}
+        counts = torch.tensor([self.examples, self.positive])
+        return save_artifact(path, SCORES, {**tensors, "counts": counts})
 
     @classmethod
     def load(cls, path: str | Path) -> "NeuronScores":
@@ -77,25 +72,9 @@ class NeuronScores:
         Raises:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
         """
-        if not Path(path).exists():
-            raise SkillkitError(f"There are no neuron scores at {path}. Run notebook 02_skill_neurons first.")
-        try:
-            tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise SkillkitError(
-                f"The scores {path} are truncated or foreign ({error}). Run 02_skill_neurons again."
-            ) from error
-        if not {*_TENSORS, "counts"} <= set(tensors):
-            raise SkillkitError(
-                f"{path} holds {sorted(tensors)}, not neuron scores. "
-                "Give a file written by NeuronScores.save."
-            )
-        note_read("scores", path, file_digest(path))
-        examples, positive = tensors["counts"].tolist()
-        return cls(**{name: tensors[name] for name in _TENSORS}, examples=examples, positive=positive)
-
-
-_TENSORS = ("baseline", "accuracy", "predictivity", "deviation", "mean")
+        tensors, _ = load_artifact(path, SCORES)
+        examples, positive = tensors.pop("counts").tolist()
+        return cls(**tensors, examples=examples, positive=positive)
 
 
 def score_neurons(

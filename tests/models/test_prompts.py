@@ -231,7 +231,7 @@ class TestSoftPrompt:
     def test_bad_files_are_named(self, tmp_path):
         from safetensors.torch import save_file
 
-        with pytest.raises(SkillkitError, match="Tune it first"):
+        with pytest.raises(SkillkitError, match="Run notebook 01_prompt_tuning first"):
             SoftPrompt.load(tmp_path / "absent.safetensors")
         path = SoftPrompt(torch.randn(40, 60)).save(tmp_path / "prompt.safetensors")
         path.write_bytes(path.read_bytes()[:200])

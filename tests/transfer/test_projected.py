@@ -67,7 +67,7 @@ def test_missing_prompts_are_tuned_only_where_a_budget_is_given(tmp_path):
     files = {"toy": {seed: tmp_path / f"{seed}.safetensors" for seed in (0, 1)}}
     kept = SoftPrompt.initial(backbone, 2, 7)
     kept.save(files["toy"][0])
-    with pytest.raises(SkillkitError, match="no prompt file"):
+    with pytest.raises(SkillkitError, match="no soft prompt at"):
         stored_prompts(files, backbone, {"toy": data})
     budget = TuningBudget(2, 2, 8)
     found = stored_prompts(files, backbone, {"toy": data}, budget)["toy"]
