@@ -30,6 +30,7 @@ from skillkit.models.evaluation import label_margin
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, answer_hidden, label_token_ids, run, scheme_of
+from skillkit.neurons.best import Neuron
 from skillkit.neurons.scores import NeuronScores
 from skillkit.stats.correlation import partial_rank_correlation
 from skillkit.stats.measurement import Measurement
@@ -43,9 +44,6 @@ GIVEN = ("nothing", "deviation and level")
 
 FEWEST = 20
 """Neurons that a site needs for a correlation."""
-
-Place = tuple[int, int]
-"""A neuron: its site and its place in the site."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def knock_out(
     prompt: SoftPrompt | None,
     encoded: Encoded,
     task: Task,
-    neurons: Sequence[Place],
+    neurons: Sequence[Neuron],
     *,
     to: Tensor | None = None,
     batch_size: int = 64,
@@ -156,16 +154,16 @@ def knock_out(
     return changed.mean(1), changed.abs().mean(1)
 
 
-def sample_neurons(effects: NeuronEffects, count: int, seed: int = 0) -> list[Place]:
+def sample_neurons(effects: NeuronEffects, count: int, seed: int = 0) -> list[Neuron]:
     """Neurons for a check of the attribution: drawn from those with any effect, fixed by `seed`, in order."""
     alive = torch.nonzero(effects.size > 0)
     chosen = np.random.default_rng(seed).permutation(len(alive))[:count]
     return sorted((int(site), int(neuron)) for site, neuron in alive[np.sort(chosen)].tolist())
 
 
-def agreement(effects: NeuronEffects, neurons: Sequence[Place], exact: Tensor) -> float:
+def agreement(effects: NeuronEffects, neurons: Sequence[Neuron], exact: Tensor) -> float:
     """Spearman's correlation of estimated and exact mean effects over some neurons (see `knock_out`)."""
-    estimated = torch.stack([effects.mean[place] for place in neurons])
+    estimated = torch.stack([effects.mean[neuron] for neuron in neurons])
     return float(spearmanr(estimated.numpy(), exact.numpy()).statistic)
 
 
@@ -173,8 +171,8 @@ def importance_table(effects: NeuronEffects, scores: NeuronScores, sites: Sequen
     """Do predictive neurons matter more, site by site, for every neuron and not for a chosen few?
 
     Rank correlation of the size of each neuron's effect with its predictivity: plain, and given its standard
-    deviation and its mean absolute level, which both quantities follow. Neurons that never vary have no
-    effect and are left out.
+    deviation and its level (how far its mean lies from 0), which both quantities follow. Neurons that never
+    vary have no effect and are left out.
 
     Returns:
         Rows "importance" with columns stack, layer and given ("nothing" or "deviation and level"), measured
@@ -246,7 +244,7 @@ def study_single_neurons(
 
 
 def _level(scores: NeuronScores) -> Tensor:
-    """How far each neuron's mean activation lies from 0 at its own scale, [sites, width]."""
+    """How far each neuron's mean activation lies from 0, [sites, width]."""
     return scores.mean.abs()
 
 

@@ -1,5 +1,4 @@
-"""One number from many tasks: a random-effects estimate, its heterogeneity, and what chance alone would have
-called held.
+"""One number from many tasks: a random-effects estimate and its heterogeneity.
 
 A claim is measured once per task; tasks differ, so the pooled estimate is of the mean effect over tasks like
 these, and its interval grows with their spread (DerSimonian & Laird 1986 for the variance between tasks,
@@ -86,20 +85,3 @@ def _between(values: NDArray[np.float64], variances: NDArray[np.float64]) -> tup
     scale = float(weights.sum() - (weights**2).sum() / weights.sum())
     between = max(0.0, (q - freedom) / scale) if scale > 0 else 0.0
     return between, max(0.0, 1 - freedom / q) if q > 0 else 0.0
-
-
-def adjusted(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Benjamini-Hochberg adjusted p-values, for the claims of one paper taken together; NaN stays NaN and
-    does not count."""
-    values = np.asarray(p_values, dtype=float)
-    result = np.full_like(values, np.nan)
-    known = ~np.isnan(values)
-    if known.any():
-        result[known] = stats.false_discovery_control(values[known], method="bh")
-    return result
-
-
-def held_by_chance(tested: int) -> float:
-    """How many of so many tested cells would be called held if there were no effect: one in forty, by 95 %
-    intervals."""
-    return tested * 0.025

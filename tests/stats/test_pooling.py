@@ -6,7 +6,7 @@ from scipy import stats
 
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
-from skillkit.stats.pooling import Z, adjusted, held_by_chance, pool
+from skillkit.stats.pooling import Z, pool
 
 
 def effect(value, error, n=100):
@@ -67,17 +67,3 @@ def test_one_task_keeps_its_own_interval_and_none_is_refused():
     assert pooled.p == pytest.approx(2 * stats.norm.sf(3), rel=1e-6)
     with pytest.raises(SkillkitError, match="nothing to pool"):
         pool([Measurement(0.5, 3, "texts")])
-
-
-def test_adjusted_p_values_equal_the_definition():
-    p = [0.01, np.nan, 0.04, 0.03, 0.5]
-    known = sorted([0.01, 0.04, 0.03, 0.5])
-    slow = {v: min(known[j] * 4 / (j + 1) for j in range(i, 4)) for i, v in enumerate(known)}
-    found = adjusted(p)
-    assert np.isnan(found[1]) and [found[i] for i in (0, 2, 3, 4)] == pytest.approx(
-        [slow[p[i]] for i in (0, 2, 3, 4)]
-    )
-
-
-def test_chance_is_one_in_forty():
-    assert held_by_chance(80) == 2
