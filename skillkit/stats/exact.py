@@ -30,20 +30,20 @@ def sign_flip_test(differences: ArrayLike, originals: ArrayLike) -> float:
     Raises:
         SkillkitError: differences that are not whole, or another number of originals.
     """
-    sums = np.abs(_sums(differences, originals))
-    observed = abs(int(_sums(differences, originals).sum()))
-    flipped = (
-        2 * np.arange(sums.sum() + 1) - sums.sum()
-    )  # sum of the signed terms, by total of those with a plus
-    return float(min(1.0, _distribution(sums, 0.5)[np.abs(flipped) >= observed].sum()))
+    sums = _sums(differences, originals)
+    sizes = np.abs(sums)
+    # The sum of the signed sizes, for each possible total of those that get a plus.
+    flipped = 2 * np.arange(sizes.sum() + 1) - sizes.sum()
+    as_far = np.abs(flipped) >= abs(int(sums.sum()))
+    return float(min(1.0, _distribution(sizes, 0.5)[as_far].sum()))
 
 
 def share_test(correct: ArrayLike, originals: ArrayLike, chance: float) -> tuple[float, float]:
     """One-sided p-values of a share as low, and as high, if every answer is right with probability `chance`.
 
-    The answers to one original are taken to be right or wrong together. That is the widest spread they can
-    have, so the p-values are never too small, however much or little the attacks on one original have in
-    common. With one answer per original this is the exact binomial test.
+    The answers to one original are taken to be right or wrong together. No other dependence inside originals
+    gives their total a larger variance, so the test errs on the side of deciding nothing. With one answer per
+    original it is the exact binomial test.
 
     Args:
         correct: 0 or 1 for each answer, [answers].
