@@ -9,8 +9,9 @@ chosen is chosen on one split and reported on another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, run
 from skillkit.neurons.scores import NeuronScores
 from skillkit.stats.measurement import Measurement, mean_of, paired_difference, proportion
+
+Key = TypeVar("Key", bound=Hashable)
 
 Outcomes = NDArray[np.float64]
 
@@ -74,44 +77,49 @@ class Directions:
         return paired_difference(self.neuron, self.rotated.mean(0))
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The activations at one position of one site.
+
+    Attributes:
+        chosen_on: what directions are chosen on, and the probe is fitted to.
+        reported_on: other texts, which are reported on.
+        baseline: mean activation over the training split [width].
+    """
+
+    chosen_on: Split
+    reported_on: Split
+    baseline: Tensor
+
+
 def compare_directions(
-    chosen_on: Split,
-    reported_on: Split,
-    baseline: Tensor,
-    *,
-    draws: int = 10,
-    seed: int = 0,
-) -> Directions:
-    """The best neuron, the best directions of random rotations, and a linear probe, at one position of one
-    site.
+    samples: Mapping[Key, Sample], *, draws: int = 10, seed: int = 0
+) -> dict[Key, Directions]:
+    """The best neuron, the best directions of random rotations, and a linear probe, for each sample.
 
     A direction's threshold is the baseline projected onto it, as a neuron's is its baseline; it answers 1
-    above the threshold or below it, whichever was right more often on the first split.
+    above the threshold or below it, whichever was right more often on the first split. All samples meet the
+    same rotations.
 
     Args:
-        chosen_on: activations [examples, width] and labels [examples] (0 or 1) to choose directions and fit
-            the probe on.
-        reported_on: the same of the texts that are reported on.
-        baseline: mean activation over the training split [width].
+        samples: of one width, by any key.
         draws: how many rotations.
 
     Raises:
         SkillkitError: labels other than 0 and 1, one class only, or activations that are not finite.
     """
-    for activations, labels in (chosen_on, reported_on):
-        _check(activations, labels)
-    neuron = _best_direction(chosen_on, reported_on, baseline)
-    rotated = []
-    for rotation in _rotations(baseline.shape[0], draws, seed):
-        turned = [
-            (activations.float() @ rotation, labels) for activations, labels in (chosen_on, reported_on)
-        ]
-        rotated.append(_best_direction(turned[0], turned[1], baseline.float() @ rotation))
-    truth = reported_on[1].numpy()
-    larger = int(chosen_on[1].float().mean() > 0.5)
-    return Directions(
-        neuron, np.stack(rotated), _probe(chosen_on, reported_on), (truth == larger).astype(float)
-    )
+    for sample in samples.values():
+        _check(*sample.chosen_on)
+        _check(*sample.reported_on)
+    rotated: dict[Key, list[Outcomes]] = {key: [] for key in samples}
+    width = next(iter(samples.values())).baseline.shape[0] if samples else 0
+    for rotation in _rotations(width, draws, seed):
+        for key, sample in samples.items():
+            rotated[key].append(_best_direction(_turned(sample, rotation)))
+    return {
+        key: Directions(_best_direction(sample), np.stack(rotated[key]), _probe(sample), _majority(sample))
+        for key, sample in samples.items()
+    }
 
 
 def compare_at_sites(
@@ -129,19 +137,18 @@ def compare_at_sites(
         By site index and position ("answer slot" or "best prompt row"); a site appears with the positions
         that it has.
     """
-    found: dict[tuple[int, str], Directions] = {}
-    for position, entries in _entries(scores).items():
-        first, second = (
-            activations_by_site(backbone, prompt, encoded, entries) for encoded in (chosen_on, reported_on)
+    entries = _entries(scores)
+    first, second = (
+        activations_of_sites(backbone, prompt, encoded, set(entries.values()))
+        for encoded in (chosen_on, reported_on)
+    )
+    samples = {
+        key: Sample(
+            (first[place], chosen_on.labels), (second[place], reported_on.labels), scores.baseline[place]
         )
-        for site, entry in entries.items():
-            found[site, position] = compare_directions(
-                (first[site], chosen_on.labels),
-                (second[site], reported_on.labels),
-                scores.baseline[site, entry],
-                draws=draws,
-            )
-    return dict(sorted(found.items()))
+        for key, place in entries.items()
+    }
+    return compare_directions(samples, draws=draws)
 
 
 def direction_table(found: Mapping[tuple[int, str], Directions], sites: Sequence[FFNSite]) -> pd.DataFrame:
@@ -163,46 +170,47 @@ def mean_advantage(found: Mapping[tuple[int, str], Directions]) -> Measurement:
     return paired_difference(neuron, rotated)
 
 
-def _entries(scores: NeuronScores) -> dict[str, dict[int, int]]:
-    """For each kind of position the entry of the positions axis, by site: the slot, and the prompt row of the
-    best neuron."""
+def _entries(scores: NeuronScores) -> dict[tuple[int, str], tuple[int, int]]:
+    """By site index and position, the site and the entry of the positions axis: the slot, which is entry 0,
+    and the prompt row of the site's best neuron."""
     best = (scores.accuracy - 0.5).abs().nan_to_num(-1.0).amax(2)  # [sites, positions]
-    rows = best[:, 1:]
-    return {
-        "answer slot": {site: 0 for site in range(len(best)) if best[site, 0] >= 0},
-        "best prompt row": {
-            site: 1 + int(rows[site].argmax()) for site in range(len(best)) if (rows[site] >= 0).any()
-        },
-    }
+    found = {}
+    for site, here in enumerate(best):
+        if here[0] >= 0:
+            found[site, "answer slot"] = (site, 0)
+        if (here[1:] >= 0).any():
+            found[site, "best prompt row"] = (site, 1 + int(here[1:].argmax()))
+    return found
 
 
-def activations_by_site(
+def activations_of_sites(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     encoded: Encoded,
-    entries: Mapping[int, int],
+    entries: Collection[tuple[int, int]],
     *,
     batch_size: int = 64,
-) -> dict[int, Tensor]:
-    """Activations of whole sites at one position each, [examples, width] in float32 on the CPU, by site
-    index.
+) -> dict[tuple[int, int], Tensor]:
+    """Activations of whole sites at some positions, [examples, width] each, in float32 on the CPU.
 
     Args:
-        entries: for each site of interest an entry of the positions axis (0: the answer slot).
+        entries: site indices, each with an entry of the positions axis (0: the answer slot).
+
+    Returns:
+        The activations by these pairs, from one pass over the texts.
 
     Raises:
-        SkillkitError: a site does not have that position.
+        SkillkitError: a site does not have a position.
     """
-    found = {site: torch.empty(len(encoded), backbone.width) for site in entries}
+    found = {each: torch.empty(len(encoded), backbone.width) for each in entries}
 
     def keep(site: int, activation: Tensor, current: Pass) -> None:
-        if site not in entries:
-            return
         present, places = present_positions(backbone, site, current)
-        if entries[site] not in present:
-            raise SkillkitError(f"{backbone.sites[site]} has no position {entries[site]}, only {present}.")
-        place = places[present.index(entries[site])]
-        found[site][current.batch.rows] = take(activation, [place])[:, 0].float().cpu()
+        for entry in [entry for wanted, entry in entries if wanted == site]:
+            if entry not in present:
+                raise SkillkitError(f"{backbone.sites[site]} has no position {entry}, only {present}.")
+            place = places[present.index(entry)]
+            found[site, entry][current.batch.rows] = take(activation, [place])[:, 0].float().cpu()
 
     with watch(backbone, keep):
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):
@@ -210,14 +218,27 @@ def activations_by_site(
     return found
 
 
-def _best_direction(chosen_on: Split, reported_on: Split, baseline: Tensor) -> Outcomes:
+def _turned(sample: Sample, rotation: Tensor) -> Sample:
+    """The sample seen along other axes."""
+    (chosen, labels), (reported, truth) = sample.chosen_on, sample.reported_on
+    baseline = sample.baseline.float() @ rotation
+    return Sample((chosen @ rotation, labels), (reported @ rotation, truth), baseline)
+
+
+def _best_direction(sample: Sample) -> Outcomes:
     """What the best coordinate of the first split gets right on the second, [examples]."""
-    activations, labels = chosen_on
+    (activations, labels), baseline = sample.chosen_on, sample.baseline
     right = ((activations > baseline) == labels[:, None].bool()).double().mean(0)
     best = int((right - 0.5).abs().argmax())
-    answer = reported_on[0][:, best] > baseline[best]
+    answer = sample.reported_on[0][:, best] > baseline[best]
     answer = answer if right[best] >= 0.5 else ~answer
-    return (answer == reported_on[1].bool()).double().numpy()
+    return (answer == sample.reported_on[1].bool()).double().numpy()
+
+
+def _majority(sample: Sample) -> Outcomes:
+    """What always guessing the larger class of the first split gets right on the second, [examples]."""
+    larger = int(sample.chosen_on[1].float().mean() > 0.5)
+    return (sample.reported_on[1].numpy() == larger).astype(float)
 
 
 def _rotations(width: int, draws: int, seed: int) -> Iterator[Tensor]:
@@ -229,7 +250,7 @@ def _rotations(width: int, draws: int, seed: int) -> Iterator[Tensor]:
         yield q * torch.sign(torch.diagonal(r))
 
 
-def _probe(chosen_on: Split, reported_on: Split) -> Outcomes:
+def _probe(sample: Sample) -> Outcomes:
     """Ridge classifier on standardised activations, its penalty chosen by leave-one-out on the first
     split."""
     from sklearn.linear_model import RidgeClassifierCV
@@ -237,8 +258,9 @@ def _probe(chosen_on: Split, reported_on: Split) -> Outcomes:
     from sklearn.preprocessing import StandardScaler
 
     probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-1, 5, 13)))
-    probe.fit(chosen_on[0].numpy(), chosen_on[1].numpy())
-    return np.asarray(probe.predict(reported_on[0].numpy()) == reported_on[1].numpy(), dtype=float)
+    probe.fit(*(tensor.numpy() for tensor in sample.chosen_on))
+    activations, labels = (tensor.numpy() for tensor in sample.reported_on)
+    return np.asarray(probe.predict(activations) == labels, dtype=float)
 
 
 def _check(activations: Tensor, labels: Tensor) -> None:
