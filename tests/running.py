@@ -3,6 +3,8 @@
 import atexit
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -151,18 +153,29 @@ def outputs(notebook: nbformat.NotebookNode) -> list[dict[str, str]]:
 
 def run_here(name: str, results: Path, **parameters: object) -> None:
     """The same in this process, without starting a kernel: quicker, for a second configuration."""
-    shell = InteractiveShell.instance()
-    shell.reset()
-    READS.clear()
     declared = notebook_parameters(FOLDER / f"{name}.ipynb")
     given = {"study": "tiny", "results": str(results), **TINY.get(name, {}), **parameters}
     given = {key: value for key, value in given.items() if key in declared}
-    for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells:
-        if cell.cell_type == "code":
-            with capture_output():
-                shell.run_cell(cell.source, store_history=True).raise_error()
-        if "parameters" in cell.metadata.get("tags", []):
-            shell.run_cell(PythonTranslator.codify(given), store_history=True).raise_error()
+    READS.clear()
+    with notebook_shell() as shell:
+        for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells:
+            if cell.cell_type == "code":
+                with capture_output():
+                    shell.run_cell(cell.source, store_history=True).raise_error()
+            if "parameters" in cell.metadata.get("tags", []):
+                shell.run_cell(PythonTranslator.codify(given), store_history=True).raise_error()
+
+
+@contextmanager
+def notebook_shell() -> Iterator[InteractiveShell]:
+    """A shell like a notebook's; afterwards this process is no notebook again, as later tests expect."""
+    shell = InteractiveShell.instance()
+    shell.reset()
+    try:
+        yield shell
+    finally:
+        shell.reset()
+        InteractiveShell.clear_instance()
 
 
 def check_results(name: str, place: Place, seeds: tuple[int, ...] = (0, 1)) -> None:
