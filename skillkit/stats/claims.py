@@ -3,6 +3,7 @@
 Nothing about an outcome is typed in by hand.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,8 +11,9 @@ import pandas as pd
 
 from skillkit.stats.measurement import Measurement
 
-HELD, FAILED, UNDECIDED = "held", "did not hold", "undecided"
-"""What the interval of a quantity says about a claim: the words of all verdicts."""
+HELD, FAILED, UNDECIDED, NOT_TESTED = "held", "did not hold", "undecided", "not tested"
+"""The words of all verdicts: three for what the interval of a quantity says about a claim, and one for a
+claim that nothing here could test."""
 
 
 def verdict(low: float, high: float, border: float = 0.0) -> str:
@@ -47,6 +49,25 @@ def claim(
     }
 
 
+def untested(text: str, reason: str, source: str = "") -> dict[str, Any]:
+    """A row about a claim that could not be tested here, and why; it carries no number.
+
+    Args:
+        text: the claim.
+        reason: which precondition failed, in words that follow a colon.
+        source: whose claim it is.
+    """
+    nothing = {"value": math.nan, "low": math.nan, "high": math.nan}
+    return {**claim(text, nothing, source=source), "verdict": NOT_TESTED, "reason": reason}
+
+
+def if_tested(claims: Iterable[Mapping[str, Any]], reason: str) -> list[dict[str, Any]]:
+    """The claims as they are, or all of them as untested for a `reason` that is not empty."""
+    if not reason:
+        return [dict(each) for each in claims]
+    return [untested(each["claim"], reason, each["source"]) for each in claims]
+
+
 def number(row: Mapping[str, Any], signed: bool = False) -> str:
     """A value with its interval and n in words: `0.87 (0.84 to 0.90, n = 400)`."""
     form = "+.3f" if signed else ".3f"
@@ -61,8 +82,11 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
     """The claims as a Markdown table for a page."""
     lines = ["| claim | from | measured here | verdict |", "|---|---|---|---|"]
     for each in claims:
-        against = f", against {each['border']:.3g}" if each["border"] else ""
-        measured = number(each, signed=not each["border"]) + against
+        if each["verdict"] == NOT_TESTED:
+            measured = each["reason"]
+        else:
+            against = f", against {each['border']:.3g}" if each["border"] else ""
+            measured = number(each, signed=not each["border"]) + against
         lines.append(f"| {each['claim']} | {each['source']} | {measured} | **{each['verdict']}** |")
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from skillkit.stats.claims import FAILED, HELD, UNDECIDED
+from skillkit.stats.claims import FAILED, HELD, NOT_TESTED, UNDECIDED
 from skillkit.stats.measurement import FIELDS
 
 PAGES = ("01_prompt_tuning", "02_skill_neurons", "03_perturbation", "04_adversarial")
@@ -83,7 +83,7 @@ def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     counts = (
         claims.groupby([*keys, "verdict"], sort=False, dropna=False).size().unstack("verdict", fill_value=0)
     )
-    counts = counts.reindex(columns=[HELD, UNDECIDED, FAILED], fill_value=0)
+    counts = counts.reindex(columns=[HELD, UNDECIDED, FAILED, NOT_TESTED], fill_value=0)
     return counts.assign(cells=counts.sum(axis=1)).reset_index()
 
 
@@ -91,10 +91,12 @@ def sum_up(counts: pd.DataFrame) -> list[str]:
     """One sentence per claim and model, worded by the counts."""
     sentences = []
     for row in counts.to_dict("records"):
-        held, failed, cells = row[HELD], row[FAILED], row["cells"]
-        if held == cells:
+        held, failed, tested = row[HELD], row[FAILED], row["cells"] - row[NOT_TESTED]
+        if not tested:
+            word = "was not tested"
+        elif held == tested:
             word = "held throughout"
-        elif failed == cells:
+        elif failed == tested:
             word = "did not hold anywhere"
         elif held and not failed:
             word = "held or stayed undecided"
@@ -106,7 +108,7 @@ def sum_up(counts: pd.DataFrame) -> list[str]:
             word = "was mixed"
         sentences.append(
             f"**{row['model']}**: *{row['claim']}* {word} "
-            f"({held} held, {row[UNDECIDED]} undecided, {failed} did not, of {cells})."
+            f"({held} held, {row[UNDECIDED]} undecided, {failed} did not, {row[NOT_TESTED]} not tested)."
         )
     return sentences
 

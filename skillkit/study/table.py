@@ -58,7 +58,7 @@ NOTEBOOKS: dict[str, Notebook] = {
         Notebook(_NEURONS, "Skill neurons", reads=(_TUNING,), scores=True),
         Notebook("03_perturbation", "Perturbing skill neurons", reads=(_TUNING, _NEURONS)),
         Notebook(_ATTACK, "Adversarial text", reads=(_TUNING, _NEURONS), needs="twin"),
-        Notebook("05_task_specificity", "Task specificity", "model", reads=(_NEURONS,)),
+        Notebook("05_task_specificity", "Task specificity", "model", reads=(_TUNING, _NEURONS)),
         Notebook("06_origin", "Where skill neurons come from", reads=(_TUNING, _NEURONS)),
         Notebook("07_pruning", "Pruning", reads=(_TUNING, _NEURONS)),
         Notebook("08_transfer", "Prompt transfer between tasks", "model", reads=(_TUNING, _NEURONS)),

@@ -101,7 +101,7 @@ def tune_prompt(
         checkpoint=None if checkpoint is None else Checkpoint(Path(checkpoint), identity),
         description=f"{backbone.name} · {task.name} · seed {seed}",
     )
-    prompt = SoftPrompt(run.best[0].cpu(), {**meta, "validation_accuracy": run.accuracy})
+    prompt = SoftPrompt(run.best[0].cpu(), {**meta, **_validated(run.accuracy, validation.labels)})
     return TunedPrompt(prompt, run.history, run.accuracy, run.seconds)
 
 
@@ -127,6 +127,16 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 def accuracy_and_loss(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """Accuracy, and the mean cross-entropy, of logits [examples, labels]."""
     return accuracy(logits, labels), nn.functional.cross_entropy(logits, labels).item()
+
+
+def _validated(accuracy: float, labels: Tensor) -> dict[str, Any]:
+    """How a prompt did on the validation split, and the share of its most frequent class (`learned`)."""
+    majority = labels.bincount().max().item() / len(labels)
+    return {
+        "validation_accuracy": accuracy,
+        "validation_examples": len(labels),
+        "validation_majority": majority,
+    }
 
 
 def _meta(

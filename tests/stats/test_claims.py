@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillkit.stats.claims import claim, claim_rows, claims_table, number, numbers_table, verdict
+from skillkit.stats.claims import (
+    claim,
+    claim_rows,
+    claims_table,
+    if_tested,
+    number,
+    numbers_table,
+    untested,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +58,20 @@ def test_the_table_says_what_the_rows_say() -> None:
     assert "0.400 (0.350 to 0.450, n = 90), against 0.5 | **did not hold** |" in text
     stored = pd.DataFrame(claim_rows(rows))
     assert stored["verdict"].tolist() == ["held", "did not hold"] and set(stored["metric"]) == {"claim"}
+
+
+def test_an_untested_claim_carries_its_reason_and_no_number() -> None:
+    row = untested("skill hurts more", "no prompt has learned the task", source="Wang")
+    assert row["verdict"] == "not tested" and all(math.isnan(row[key]) for key in ("value", "low", "high"))
+    shown = claims_table([row])
+    assert "| skill hurts more | Wang | no prompt has learned the task | **not tested** |" in shown
+    assert "nan" not in shown
+
+
+def test_a_reason_takes_the_numbers_from_all_claims() -> None:
+    rows = [claim("skill hurts more", {"value": 0.1, "low": 0.05, "high": 0.15, "n": 200}, source="Wang")]
+    assert if_tested(rows, "") == rows
+    assert if_tested(rows, "too few texts") == [untested("skill hurts more", "too few texts", "Wang")]
 
 
 def test_a_table_of_numbers_leaves_unknown_cells_empty() -> None:

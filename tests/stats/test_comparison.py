@@ -83,10 +83,8 @@ def test_claims_are_counted_and_worded(results: Path) -> None:
         ["large", 1, 1, 0, 2],
         ["small", 1, 1, 0, 2],
     ]
-    assert (
-        sum_up(counts)[0]
-        == "**large**: *tuning helps* held or stayed undecided (1 held, 1 undecided, 0 did not, of 2)."
-    )
+    counted = "(1 held, 1 undecided, 0 did not, 0 not tested)"
+    assert sum_up(counts)[0] == f"**large**: *tuning helps* held or stayed undecided {counted}."
 
 
 def test_models_and_tasks_outside_the_study_are_left_out(results: Path) -> None:
@@ -107,7 +105,7 @@ def test_nothing_run_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_sentences_for_every_outcome() -> None:
-    def sentence(held: int, undecided: int, failed: int) -> str:
+    def sentence(held: int, undecided: int, failed: int, untested: int = 0) -> str:
         values = {
             "page": "p",
             "claim": "c",
@@ -116,14 +114,17 @@ def test_sentences_for_every_outcome() -> None:
             "held": held,
             "undecided": undecided,
             "did not hold": failed,
+            "not tested": untested,
         }
-        return sum_up(pd.DataFrame([values | {"cells": held + undecided + failed}]))[0]
+        return sum_up(pd.DataFrame([values | {"cells": held + undecided + failed + untested}]))[0]
 
     assert "held throughout" in sentence(3, 0, 0)
     assert "did not hold anywhere" in sentence(0, 0, 3)
     assert "did not hold or stayed undecided" in sentence(0, 1, 1)
     assert "stayed undecided" in sentence(0, 2, 0)
     assert "was mixed" in sentence(1, 0, 1)
+    assert "was not tested" in sentence(0, 0, 0, 2)
+    assert "held throughout (3 held, 0 undecided, 0 did not, 2 not tested)" in sentence(3, 0, 0, 2)
 
 
 def test_audit_effects_compare_the_two_ways_cell_by_cell() -> None:
