@@ -8,8 +8,10 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import GREY, VERMILLION, Figure
+from skillkit.checks import check_arguments
 
 
+@check_arguments
 def learning_curves(history: pd.DataFrame, *, chance: float | None = None) -> Figure:
     """Training loss and validation accuracy while prompts are tuned, one line per seed.
 
@@ -48,6 +50,7 @@ def learning_curves(history: pd.DataFrame, *, chance: float | None = None) -> Fi
     )
 
 
+@check_arguments
 def lines(
     table: pd.DataFrame,
     *,
@@ -78,6 +81,7 @@ def lines(
     )
 
 
+@check_arguments
 def site_profile(table: pd.DataFrame, *, series: str, y_title: str, title: str, subtitle: str = "") -> Figure:
     """A quantity layer by layer, one panel per stack, one line per series.
 
@@ -125,6 +129,7 @@ def _ends(frame: pd.DataFrame, x: str, keys: list[str]) -> str:
     return "; ".join(said) + "."
 
 
+@check_arguments
 def perturbation_curves(
     table: pd.DataFrame,
     *,
@@ -168,6 +173,7 @@ def perturbation_curves(
     )
 
 
+@check_arguments
 def share_curves(
     table: pd.DataFrame,
     *,
@@ -223,6 +229,7 @@ def _at_the_end(frame: pd.DataFrame, panel: str | None) -> str:
     return "; ".join(said)
 
 
+@check_arguments
 def overlap_curve(
     table: pd.DataFrame,
     *,

@@ -8,10 +8,12 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import BLUE, Figure
+from skillkit.checks import check_arguments
 
 GRID_COLUMNS = 3  # panels of `comparison_grid` in a row, so that a row fits into the book's text column
 
 
+@check_arguments
 def accuracy_bars(
     table: pd.DataFrame,
     by: str = "prompt",
@@ -67,6 +69,7 @@ def _beside(base: alt.Chart) -> list[Any]:
     ]
 
 
+@check_arguments
 def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill neuron follow?") -> Figure:
     """Predictivity of single neurons for each generating factor, one panel per neuron.
 
@@ -101,6 +104,7 @@ def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill 
     )
 
 
+@check_arguments
 def interval_dots(
     table: pd.DataFrame,
     *,
@@ -165,6 +169,7 @@ def _dots(base: alt.Chart, colour: str, names: list[str], x_title: str, *, plain
     return [bars, dots if plain else dots.encode(shape=parts.shape(colour, names))]
 
 
+@check_arguments
 def comparison_grid(
     table: pd.DataFrame, *, title: str = "The whole study", interval: str = "95 % interval"
 ) -> Figure:

@@ -7,8 +7,10 @@ import pandas as pd
 
 from skillkit.charts import parts
 from skillkit.charts.theme import Figure
+from skillkit.checks import check_arguments
 
 
+@check_arguments
 def confusion(table: pd.DataFrame, *, title: str = "What is taken for what") -> Figure:
     """Share of each true label's examples that were given each answer.
 
@@ -46,6 +48,7 @@ def confusion(table: pd.DataFrame, *, title: str = "What is taken for what") -> 
     )
 
 
+@check_arguments
 def matrix_heatmap(
     table: pd.DataFrame,
     *,

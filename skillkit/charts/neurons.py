@@ -9,11 +9,13 @@ import pandas as pd
 
 from skillkit.charts import parts
 from skillkit.charts.theme import BLACK, BLUE, GREY, VERMILLION, Figure
+from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
 
 HEATMAP_COLUMNS = 64  # cells of a site in `predictivity_heatmap`
 
 
+@check_arguments
 def neuron_table(sites: Sequence[Any], **values: Any) -> pd.DataFrame:
     """One row per neuron: columns stack, layer, neuron, and one for each array by its name.
 
@@ -42,6 +44,7 @@ def neuron_table(sites: Sequence[Any], **values: Any) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------- heat map
 
 
+@check_arguments
 def predictivity_heatmap(
     table: pd.DataFrame, *, top: int = 10, title: str = "Where the predictive neurons are"
 ) -> Figure:
@@ -78,6 +81,7 @@ def predictivity_heatmap(
     )
 
 
+@check_arguments
 def heatmap_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """At most 64 equal bins of neuron indices per site, with the best and the median predictivity of each.
 
@@ -165,6 +169,7 @@ def _listing(best: pd.DataFrame, pick: alt.Parameter, top: int, height: int) -> 
 # --------------------------------------------------------------------------------------------- distributions
 
 
+@check_arguments
 def predictivity_histogram(table: pd.DataFrame, *, title: str = "How predictivity is distributed") -> Figure:
     """Distribution of predictivity in each FFN site: middle half, middle 98 %, median and best neuron.
 
@@ -215,6 +220,7 @@ def _site_quantiles(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.merge(sites["null"].first().reset_index(), on="site") if "null" in frame else rows
 
 
+@check_arguments
 def activation_histogram(
     table: pd.DataFrame, *, baseline: float, title: str = "Activation of the best neuron", bins: int = 40
 ) -> Figure:
@@ -276,6 +282,7 @@ def _label_shares(frame: pd.DataFrame, baseline: float, bins: int) -> pd.DataFra
     return pd.concat(rows, ignore_index=True)
 
 
+@check_arguments
 def rank_scatter(
     table: pd.DataFrame, *, x_title: str, y_title: str, title: str = "Do two prompts find the same neurons?"
 ) -> Figure:

@@ -10,8 +10,10 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import GREY, Figure
+from skillkit.checks import check_arguments
 
 
+@check_arguments
 def clean_vs_adversarial(
     table: pd.DataFrame,
     *,
@@ -58,6 +60,7 @@ def clean_vs_adversarial(
     )
 
 
+@check_arguments
 def overlap_by_site(
     table: pd.DataFrame, *, title: str = "Are the same neurons predictive on clean and on adversarial text?"
 ) -> Figure:
@@ -98,6 +101,7 @@ def overlap_by_site(
     )
 
 
+@check_arguments
 def reliability_diagram(
     table: pd.DataFrame, *, title: str = "Is the model right as often as it is sure?"
 ) -> Figure:
@@ -140,6 +144,7 @@ def reliability_diagram(
     )
 
 
+@check_arguments
 def consistency_scatter(
     points: pd.DataFrame,
     measures: Mapping[str, str],

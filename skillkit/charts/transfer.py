@@ -9,8 +9,10 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import Figure
+from skillkit.checks import check_arguments
 
 
+@check_arguments
 def pair_kind(sources: Sequence[str], targets: Sequence[str], types: dict[str, str]) -> list[str]:
     """For each pair of tasks "same type" or "different type", given each task's type."""
     return [
@@ -19,6 +21,7 @@ def pair_kind(sources: Sequence[str], targets: Sequence[str], types: dict[str, s
     ]
 
 
+@check_arguments
 def metric_pairs(
     metrics: dict[str, np.ndarray], relative: np.ndarray, tasks: Sequence[str], types: dict[str, str]
 ) -> pd.DataFrame:
@@ -41,6 +44,7 @@ def metric_pairs(
     return frame.assign(pair=pair_kind(frame["source"], frame["target"], types))
 
 
+@check_arguments
 def type_strip(table: pd.DataFrame, *, title: str = "Transfer inside and across task types") -> Figure:
     """Every pair of different tasks as a point, inside types beside across them, with the groups' means.
 
@@ -75,6 +79,7 @@ def type_strip(table: pd.DataFrame, *, title: str = "Transfer inside and across 
     )
 
 
+@check_arguments
 def start_curves(curves: pd.DataFrame, *, title: str = "Tuning from another task's prompt") -> Figure:
     """Validation accuracy during tuning by start, a panel per target; thin lines are seeds, thick ones means.
 
@@ -106,6 +111,7 @@ def start_curves(curves: pd.DataFrame, *, title: str = "Tuning from another task
     )
 
 
+@check_arguments
 def metric_scatter(
     table: pd.DataFrame, metrics: Sequence[str], *, title: str = "Similarity against transfer"
 ) -> Figure:
@@ -139,6 +145,7 @@ def metric_scatter(
     )
 
 
+@check_arguments
 def norm_scatter(table: pd.DataFrame, *, title: str = "Prompts grow while they are tuned") -> Figure:
     """Length of a prompt's rows against the steps it was tuned for, both on log scales.
 
@@ -164,6 +171,7 @@ def norm_scatter(table: pd.DataFrame, *, title: str = "Prompts grow while they a
     )
 
 
+@check_arguments
 def overlap_history(
     table: pd.DataFrame, *, title: str = "Overlap of activated neurons during tuning"
 ) -> Figure:

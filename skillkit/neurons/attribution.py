@@ -22,6 +22,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import Rewriter, rewrite
@@ -56,6 +57,7 @@ class NeuronEffects:
     examples: int
 
 
+@check_arguments
 def attribute(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -63,7 +65,7 @@ def attribute(
     task: Task,
     *,
     to: Tensor | None = None,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> NeuronEffects:
     """First-order estimate of the effect of every neuron, in one forward and one backward pass over the
     texts.
@@ -113,6 +115,7 @@ class _Probe:
         return activation + self.added[site]
 
 
+@check_arguments
 def knock_out(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -121,7 +124,7 @@ def knock_out(
     neurons: Sequence[Neuron],
     *,
     to: Tensor | None = None,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> tuple[Tensor, Tensor]:
     """The exact effects of some neurons, each set alone: mean and mean absolute change of the margin,
     [neurons] each.
@@ -154,19 +157,22 @@ def knock_out(
     return changed.mean(1), changed.abs().mean(1)
 
 
-def sample_neurons(effects: NeuronEffects, count: int, seed: int = 0) -> list[Neuron]:
+@check_arguments
+def sample_neurons(effects: NeuronEffects, count: int, seed: Seed = 0) -> list[Neuron]:
     """Neurons for a check of the attribution: drawn from those with any effect, fixed by `seed`, in order."""
     alive = torch.nonzero(effects.size > 0)
     chosen = np.random.default_rng(seed).permutation(len(alive))[:count]
     return sorted((int(site), int(neuron)) for site, neuron in alive[np.sort(chosen)].tolist())
 
 
+@check_arguments
 def agreement(effects: NeuronEffects, neurons: Sequence[Neuron], exact: Tensor) -> float:
     """Spearman's correlation of estimated and exact mean effects over some neurons (see `knock_out`)."""
     estimated = torch.stack([effects.mean[neuron] for neuron in neurons])
     return float(spearmanr(estimated.numpy(), exact.numpy()).statistic)
 
 
+@check_arguments
 def importance_table(effects: NeuronEffects, scores: NeuronScores, sites: Sequence[FFNSite]) -> pd.DataFrame:
     """Do predictive neurons matter more, site by site, for every neuron and not for a chosen few?
 
@@ -194,6 +200,7 @@ def importance_table(effects: NeuronEffects, scores: NeuronScores, sites: Sequen
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def mean_importance(table: pd.DataFrame, given: str = GIVEN[1]) -> Measurement:
     """The correlation of `importance_table`, pooled over sites."""
     rows = table[table["given"] == given].dropna(subset="value")
@@ -217,6 +224,7 @@ class SingleNeurons:
     why_not: str
 
 
+@check_arguments
 def study_single_neurons(
     backbone: Backbone,
     prompt: SoftPrompt,

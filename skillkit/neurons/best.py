@@ -8,6 +8,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
@@ -24,6 +25,7 @@ Neuron = tuple[int, int]
 Place = tuple[int, int, int]
 
 
+@check_arguments
 def best_neurons(predictivity: Tensor, count: int, sites: Tensor | None = None) -> list[Neuron]:
     """The most predictive neurons of a model, best first; ties go to the lower site and coordinate.
 
@@ -38,18 +40,21 @@ def best_neurons(predictivity: Tensor, count: int, sites: Tensor | None = None) 
     return [divmod(number, width) for number in ranked]
 
 
+@check_arguments
 def neuron_name(backbone: Backbone, neuron: Neuron) -> str:
     """A neuron in words, such as `encoder 3, neuron 17`."""
     site, coordinate = neuron
     return f"{backbone.sites[site]}, neuron {coordinate}"
 
 
+@check_arguments
 def best_places(accuracy: Tensor, neurons: Sequence[Neuron]) -> list[Place]:
     """Each neuron at its most predictive position, from accuracy [sites, positions, width]."""
     best = best_positions(accuracy)
     return [(site, int(best[site, neuron]), neuron) for site, neuron in neurons]
 
 
+@check_arguments
 def activations_at(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -57,7 +62,7 @@ def activations_at(
     task: Task,
     places: Sequence[Place],
     *,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> NDArray[np.float64]:
     """Activations of a few neurons at given positions.
 
@@ -88,6 +93,7 @@ def activations_at(
     return recorded
 
 
+@check_arguments
 def bits_at(
     backbone: Backbone,
     prompt: SoftPrompt | None,

@@ -9,6 +9,7 @@ from scipy import stats
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from skillkit.checks import check_arguments
 from skillkit.data.tasks import Task
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
@@ -17,11 +18,13 @@ from skillkit.models.prompts import SoftPrompt, answer_hidden, layout_of, run
 from skillkit.stats.measurement import NAN, Measurement
 
 
+@check_arguments
 def parameter_count(backbone: Backbone) -> int:
     """Parameters of the whole model; tied ones count once."""
     return sum(parameter.numel() for parameter in backbone.model.parameters())
 
 
+@check_arguments
 def forward_flops(
     backbone: Backbone, prompt: SoftPrompt | None, dataset: Dataset | Encoded, task: Task
 ) -> float:
@@ -79,6 +82,7 @@ def speed_up(
     return median_of(ratios)
 
 
+@check_arguments
 def median_of(ratios: list[float]) -> Measurement:
     """The median of one number per run, with its exact binomial interval (NaN for fewer than 6 runs)."""
     middle = float(torch.tensor(ratios, dtype=torch.float64).quantile(0.5))

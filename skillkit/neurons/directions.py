@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone, FFNSite
@@ -92,8 +93,9 @@ class Sample:
     baseline: Tensor
 
 
+@check_arguments
 def compare_directions(
-    samples: Mapping[Key, Sample], *, draws: int = 10, seed: int = 0
+    samples: Mapping[Key, Sample], *, draws: int = 10, seed: Seed = 0
 ) -> dict[Key, Directions]:
     """The best neuron, the best directions of random rotations, and a linear probe, for each sample.
 
@@ -122,6 +124,7 @@ def compare_directions(
     }
 
 
+@check_arguments
 def compare_at_sites(
     backbone: Backbone,
     prompt: SoftPrompt,
@@ -151,6 +154,7 @@ def compare_at_sites(
     return compare_directions(samples, draws=draws)
 
 
+@check_arguments
 def direction_table(found: Mapping[tuple[int, str], Directions], sites: Sequence[FFNSite]) -> pd.DataFrame:
     """The tables of `compare_at_sites` below each other, with columns stack, layer and position."""
     return pd.concat(
@@ -162,6 +166,7 @@ def direction_table(found: Mapping[tuple[int, str], Directions], sites: Sequence
     )
 
 
+@check_arguments
 def mean_advantage(found: Mapping[tuple[int, str], Directions]) -> Measurement:
     """Accuracy of the best neuron minus that of the best rotated directions, averaged over sites and
     positions, paired over texts."""
@@ -183,13 +188,14 @@ def _entries(scores: NeuronScores) -> dict[tuple[int, str], tuple[int, int]]:
     return found
 
 
+@check_arguments
 def activations_of_sites(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     encoded: Encoded,
     entries: Collection[tuple[int, int]],
     *,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> dict[tuple[int, int], Tensor]:
     """Activations of whole sites at some positions, [examples, width] each, in float32 on the CPU.
 

@@ -15,6 +15,7 @@ import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -34,6 +35,7 @@ LABEL = "label = "
 SHUFFLED = "shuffled label"
 
 
+@check_arguments
 def binary_factors(dataset: Dataset, *, least: int = 20, most_values: int = 6) -> dict[str, Answers]:
     """Yes-or-no questions about the generating factors.
 
@@ -66,6 +68,7 @@ def binary_factors(dataset: Dataset, *, least: int = 20, most_values: int = 6) -
     return questions
 
 
+@check_arguments
 def task_questions(dataset: Dataset, task: Task, **options: Any) -> dict[str, Answers]:
     """Questions about the label, then `binary_factors`, each asked once.
 
@@ -87,6 +90,7 @@ def _asked(answer: Answers, questions: Iterable[Answers]) -> bool:
     )
 
 
+@check_arguments
 def factor_predictivity(
     bits: NDArray[np.bool_], questions: Mapping[str, Answers], neurons: Sequence[str]
 ) -> pd.DataFrame:
@@ -148,6 +152,7 @@ def _balanced(counts: NDArray[np.int64]) -> Answers:
         return (right / counts.sum(-1)).mean(-1)
 
 
+@check_arguments
 def nearly_the_same(one: Answers, other: Answers, share: float = 0.9) -> bool:
     """Whether two questions have the same (or the opposite) answer for more than `share` of the examples.
 
@@ -158,6 +163,7 @@ def nearly_the_same(one: Answers, other: Answers, share: float = 0.9) -> bool:
     return max(same, 1 - same) > share
 
 
+@check_arguments
 def agreement_margin(bits: NDArray[np.bool_], one: Answers, other: Answers) -> Measurement:
     """How much more often a neuron agrees with one question than with another.
 
@@ -184,6 +190,7 @@ def agreement_margin(bits: NDArray[np.bool_], one: Answers, other: Answers) -> M
     return _measured(margin, int(both.sum()), margins)
 
 
+@check_arguments
 def label_against_rival(
     bits: NDArray[np.bool_], questions: Mapping[str, Answers], followed: pd.DataFrame
 ) -> tuple[str, str, Measurement] | None:
@@ -212,6 +219,7 @@ def label_against_rival(
     return label, rival, agreement_margin(bits, questions[label], questions[rival])
 
 
+@check_arguments
 def site_predictivity(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -220,8 +228,8 @@ def site_predictivity(
     baseline: Baseline,
     questions: Mapping[str, Answers],
     *,
-    seed: int = 0,
-    batch_size: int = 64,
+    seed: Seed = 0,
+    batch_size: Size = 64,
 ) -> pd.DataFrame:
     """The highest balanced predictivity among all neurons and positions of each site, in one pass.
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import check_arguments
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.inputs import labels_of
 from skillkit.models.prompts import SoftPrompt
@@ -48,6 +49,7 @@ class HeldOutScores:
         return next(iter(self.by_seed.values())).examples
 
 
+@check_arguments
 def score_held_out(
     backbone: Backbone, prompts: Mapping[int, SoftPrompt], scored: Mapping[str, SubtaskScores]
 ) -> dict[str, HeldOutScores]:
@@ -71,6 +73,7 @@ def score_held_out(
     return found
 
 
+@check_arguments
 def site_table(
     scored: Mapping[str, SubtaskScores], tested: Mapping[str, HeldOutScores], sites: Sequence[FFNSite]
 ) -> pd.DataFrame:
@@ -137,6 +140,7 @@ class BestNeuron:
         return majority_share(self.labels)
 
 
+@check_arguments
 def try_best_neuron(backbone: Backbone, prompts: Mapping[int, SoftPrompt], part: SubtaskScores) -> BestNeuron:
     """The neuron that was most predictive on validation (mean over prompts), on the test split."""
     [neuron] = best_neurons(part.predictivity, 1)
@@ -154,6 +158,7 @@ def try_best_neuron(backbone: Backbone, prompts: Mapping[int, SoftPrompt], part:
     )
 
 
+@check_arguments
 def majority_share(labels: NDArray[np.int64]) -> float:
     """The share of the most frequent label [examples]: what always giving that answer reaches."""
     return float(np.bincount(labels).max() / len(labels))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from skillkit.checks import Seed, Share, check_arguments
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.evaluation import Evaluation
 from skillkit.models.inputs import EncodedTask
@@ -68,6 +69,7 @@ class Appearance:
         return pd.DataFrame(rows)
 
 
+@check_arguments
 def watch_tuning(
     backbone: Backbone,
     task_data: EncodedTask,
@@ -75,7 +77,7 @@ def watch_tuning(
     start: SoftPrompt,
     budget: TuningBudget,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Appearance:
     """Tune a prompt and score the neurons at every evaluation on the way.
 
@@ -96,8 +98,9 @@ def watch_tuning(
     return Appearance({step: score_neurons(backbone, prompt, binary) for step, prompt in seen.items()})
 
 
+@check_arguments
 def top_of_sites(
-    sources: Mapping[str, NeuronScores], sites: Sequence[FFNSite], fraction: float = 0.05
+    sources: Mapping[str, NeuronScores], sites: Sequence[FFNSite], fraction: Share = 0.05
 ) -> pd.DataFrame:
     """Mean predictivity of each site's own top neurons, for several scores.
 
@@ -114,6 +117,7 @@ def top_of_sites(
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def gap_over_sites(profile: pd.DataFrame, column: str, one: str, other: str) -> Measurement:
     """How much higher one line of a profile is than another, on average over the sites that both have.
 
@@ -134,8 +138,13 @@ def gap_over_sites(profile: pd.DataFrame, column: str, one: str, other: str) -> 
     return mean_of_runs(differences.to_numpy(), "sites")
 
 
+@check_arguments
 def perturb_methods(
-    tuned: Mapping[str, TunedBackbone], seed: int, scores: NeuronScores, test: EncodedTask, plan: Perturbation
+    tuned: Mapping[str, TunedBackbone],
+    seed: Seed,
+    scores: NeuronScores,
+    test: EncodedTask,
+    plan: Perturbation,
 ) -> dict[str, PerturbationCurves]:
     """Break the skill neurons of a prompt in models that were tuned in other ways, by method.
 
@@ -152,6 +161,7 @@ def perturb_methods(
     }
 
 
+@check_arguments
 def idle(answered: Mapping[str, Evaluation]) -> list[str]:
     """Which models do not answer better than always the most frequent class: they have nothing to lose."""
     return [name for name, each in answered.items() if each.measurement.low <= majority_share(each.labels)]

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Seed, Share, Shares, Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone, FFNSite
@@ -156,8 +157,9 @@ class PerturbationCurves:
         return list(dict.fromkeys(mode for mode, _, _ in self.correct))
 
 
+@check_arguments
 def choose_neurons(
-    scores: NeuronScores, fraction: float, selections: Sequence[str] = SELECTIONS, seed: int = 0
+    scores: NeuronScores, fraction: Share, selections: Sequence[str] = SELECTIONS, seed: Seed = 0
 ) -> dict[str, Tensor]:
     """Masks [sites, width] by name of selection.
 
@@ -177,6 +179,7 @@ def choose_neurons(
     return {name: makers[name]() for name in selections}
 
 
+@check_arguments
 def perturb(
     backbone: Backbone,
     prompts: ScoredPrompts,
@@ -184,7 +187,7 @@ def perturb(
     task: Task,
     plan: Perturbation,
     *,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> PerturbationCurves:
     """Answer every example with growing shares of neurons broken, for every prompt, mode and selection.
 
@@ -216,8 +219,9 @@ def perturb(
     return curves
 
 
+@check_arguments
 def relative_deviations(
-    prompts: ScoredPrompts, fractions: Sequence[float], selections: Sequence[str] = SELECTIONS
+    prompts: ScoredPrompts, fractions: Shares, selections: Sequence[str] = SELECTIONS
 ) -> pd.DataFrame:
     """How much the neurons of each selection vary, relative to all neurons of their site.
 
@@ -268,6 +272,7 @@ class LocalCurves:
         return pd.concat(tables, ignore_index=True)
 
 
+@check_arguments
 def perturb_parts(
     backbone: Backbone, prompts: ScoredPrompts, encoded: Encoded, task: Task, plan: Perturbation
 ) -> LocalCurves:

@@ -15,6 +15,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 
+from skillkit.checks import Share, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import watch
@@ -27,6 +28,7 @@ from skillkit.neurons.scores import count_of
 FOLDS = ("removed", "all", "none")
 
 
+@check_arguments
 def prune_ffn(
     backbone: Backbone,
     keep: Tensor,
@@ -115,6 +117,7 @@ def mean_activation(
     return (total / count).float().cpu()
 
 
+@check_arguments
 def upper_sites(backbone: Backbone, skip: float = 0.25) -> list[int]:
     """The sites above the lowest quarter of each stack: layers 3 to 11 of 12, as Wang et al. prune."""
     depth = {
@@ -126,7 +129,8 @@ def upper_sites(backbone: Backbone, skip: float = 0.25) -> list[int]:
     ]
 
 
-def largest_neurons(backbone: Backbone, fraction: float) -> Tensor:
+@check_arguments
+def largest_neurons(backbone: Backbone, fraction: Share) -> Tensor:
     """The magnitude control: the floor(fraction * width) neurons of each site with the largest weights.
 
     Magnitude is the product of the norms of the weights into a neuron (of every up-projection) and out of it.

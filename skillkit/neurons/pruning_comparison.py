@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import check_arguments
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate, mean_correct
 from skillkit.models.inputs import EncodedTask
@@ -131,6 +132,7 @@ class PruningComparison:
         )
 
 
+@check_arguments
 def accuracy_table(conditions: Mapping[str, Correct], column: str = "neurons") -> pd.DataFrame:
     """One measurement of accuracy over texts per condition, whose name is in `column`."""
     return pd.DataFrame(

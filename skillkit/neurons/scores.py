@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skillkit.checks import Seed, Share, Size, check_arguments
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.artifacts import SCORES, load_artifact, save_artifact
@@ -77,13 +78,14 @@ class NeuronScores:
         return cls(**tensors, examples=examples, positive=positive)
 
 
+@check_arguments
 def score_neurons(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
     task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
-    batch_size: int = 32,
+    batch_size: Size = 32,
     baseline: Baseline | Sequence[Baseline] | None = None,
     watcher: BitWatcher | None = None,
 ) -> NeuronScores:
@@ -136,13 +138,14 @@ def score_neurons(
     )
 
 
+@check_arguments
 def score_task(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
     task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> dict[str, NeuronScores]:
     """`score_neurons` for a task with any number of classes: by name of its class-balanced binary subtasks.
 
@@ -156,6 +159,7 @@ def score_task(
     }
 
 
+@check_arguments
 def predictivity(accuracy: Tensor) -> Tensor:
     """max over positions of max(accuracy, 1 - accuracy): [sites, positions, width] to [sites, width].
 
@@ -164,6 +168,7 @@ def predictivity(accuracy: Tensor) -> Tensor:
     return _in_the_better_direction(accuracy).amax(dim=-2)
 
 
+@check_arguments
 def best_positions(accuracy: Tensor) -> Tensor:
     """Where each neuron is most predictive: accuracy [sites, positions, width] to indices [sites, width].
 
@@ -178,7 +183,8 @@ def _in_the_better_direction(accuracy: Tensor) -> Tensor:
     return torch.nan_to_num(torch.maximum(accuracy, 1 - accuracy), nan=-1.0)
 
 
-def skill_neurons(predictivity: Tensor, fraction: float) -> Tensor:
+@check_arguments
+def skill_neurons(predictivity: Tensor, fraction: Share) -> Tensor:
     """The floor(fraction * width) most predictive neurons of each site, as a bool mask [sites, width].
 
     Ties go to the lower index.
@@ -189,7 +195,8 @@ def skill_neurons(predictivity: Tensor, fraction: float) -> Tensor:
     return _top(predictivity, fraction)
 
 
-def least_predictive_neurons(predictivity: Tensor, fraction: float) -> Tensor:
+@check_arguments
+def least_predictive_neurons(predictivity: Tensor, fraction: Share) -> Tensor:
     """The opposite control: as many of the least predictive neurons of each site, [sites, width].
 
     Ties go to the lower index.
@@ -197,7 +204,8 @@ def least_predictive_neurons(predictivity: Tensor, fraction: float) -> Tensor:
     return _top(-predictivity, fraction)
 
 
-def merge_subtasks(predictivities: Sequence[Tensor], fraction: float) -> Tensor:
+@check_arguments
+def merge_subtasks(predictivities: Sequence[Tensor], fraction: Share) -> Tensor:
     """Skill neurons of a task with several binary subtasks, floor(fraction * width) in each site.
 
     As in the released code of Wang et al. (2022), the first subtask gives its top share fraction / subtasks;
@@ -216,7 +224,8 @@ def merge_subtasks(predictivities: Sequence[Tensor], fraction: float) -> Tensor:
     return mask
 
 
-def random_neurons(like: Tensor, seed: int, exclude: Tensor | None = None) -> Tensor:
+@check_arguments
+def random_neurons(like: Tensor, seed: Seed, exclude: Tensor | None = None) -> Tensor:
     """As many random neurons in each site as `like` has, [sites, width]; none of `exclude`."""
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
@@ -232,7 +241,8 @@ def random_neurons(like: Tensor, seed: int, exclude: Tensor | None = None) -> Te
     return mask
 
 
-def matched_neurons(like: Tensor, deviation: Tensor, seed: int) -> Tensor:
+@check_arguments
+def matched_neurons(like: Tensor, deviation: Tensor, seed: Seed) -> Tensor:
     """Random neurons matched to those of `like` in standard deviation, [sites, width].
 
     It is the control that the papers lack. In each site, every neuron of `like` (in random order) is paired
@@ -259,7 +269,8 @@ def matched_neurons(like: Tensor, deviation: Tensor, seed: int) -> Tensor:
     return mask
 
 
-def count_of(fraction: float, width: int) -> int:
+@check_arguments
+def count_of(fraction: Share, width: int) -> int:
     """floor(fraction * width), safe against 0.29 * 100 = 28.999...
 
     Raises:
@@ -300,6 +311,7 @@ def _baselines(
     return known
 
 
+@check_arguments
 def shift_unit(deviation: Tensor) -> Tensor:
     """What a neuron's shift is measured in, [sites, width].
 
@@ -310,6 +322,7 @@ def shift_unit(deviation: Tensor) -> Tensor:
     return torch.maximum(deviation, floor).clamp_min(1e-6)
 
 
+@check_arguments
 def within_sites(backbone: Backbone, sites: Sequence[int] | None) -> Tensor:
     """True for the neurons of these sites (None: of all), [sites, 1].
 

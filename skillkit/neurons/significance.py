@@ -16,6 +16,7 @@ import torch
 from scipy.stats import false_discovery_control
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -192,7 +193,8 @@ class Null:
         return self.adjusted() <= rate
 
 
-def permutation_null(bits: ThresholdBits, *, permutations: int = 1000, seed: int = 0) -> Null:
+@check_arguments
+def permutation_null(bits: ThresholdBits, *, permutations: Size = 1000, seed: Seed = 0) -> Null:
     """Score every neuron on permuted labels.
 
     The same permutations serve all neurons, positions and prompts, so their dependence is kept. Counts are
@@ -226,15 +228,16 @@ def _p_value(as_large: Tensor, permutations: int, observed: Tensor) -> Tensor:
     return ((1.0 + as_large) / (1.0 + permutations)).masked_fill(torch.isnan(observed), torch.nan).cpu()
 
 
+@check_arguments
 def score_with_null(
     backbone: Backbone,
     prompt: SoftPrompt | Sequence[SoftPrompt] | None,
     task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
-    permutations: int = 1000,
-    seed: int = 0,
-    batch_size: int = 32,
+    permutations: Size = 1000,
+    seed: Seed = 0,
+    batch_size: Size = 32,
     baseline: Baseline | Sequence[Baseline] | None = None,
 ) -> tuple[NeuronScores, Null, ThresholdBits]:
     """`score_neurons`, with the null and the bits it is computed from, in the same pass over the model."""

@@ -14,6 +14,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import FFNSite
 from skillkit.neurons.stability import shared_neurons
@@ -21,6 +22,7 @@ from skillkit.stats.measurement import Measurement, paired_difference, without_i
 from skillkit.stats.type_effect import TypeEffect, type_effect
 
 
+@check_arguments
 def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[FFNSite]) -> pd.DataFrame:
     """Do similar tasks rank neurons alike? Spearman correlations between the predictivities of tasks.
 
@@ -52,24 +54,28 @@ def specificity(predictivities: Mapping[str, Sequence[Tensor]], sites: Sequence[
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def by_pair(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """The mean of `specificity` over sites, as a square table with the tasks in the given order."""
     mean = table.groupby(["row", "column"])["value"].mean().unstack()
     return mean.reindex(index=list(tasks), columns=list(tasks))
 
 
+@check_arguments
 def by_stack(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, pd.DataFrame]:
     """`by_pair` for each stack, and for `"all"` sites together."""
     stacks = {stack: by_pair(rows, tasks) for stack, rows in table.groupby("stack", sort=False)}
     return stacks | {"all": by_pair(table, tasks)}
 
 
+@check_arguments
 def as_cells(square: pd.DataFrame) -> pd.DataFrame:
     """A square table as rows for `charts.matrix_heatmap`, the first task at the bottom."""
     long = square.iloc[::-1].stack(future_stack=True).dropna().reset_index()
     return long.set_axis(["row", "column", "value"], axis=1)
 
 
+@check_arguments
 def pair_kinds(table: pd.DataFrame, types: Mapping[str, str]) -> list[str]:
     """Whether each row's pair is of the "same task", the "same type" or an "other type".
 
@@ -83,12 +89,14 @@ def pair_kinds(table: pd.DataFrame, types: Mapping[str, str]) -> list[str]:
     ]
 
 
+@check_arguments
 def profile_by_kind(table: pd.DataFrame) -> pd.DataFrame:
     """Means of `specificity`, with a column pair from `pair_kinds`, by kind of pair and layer."""
     known = table.dropna(subset=["value"])
     return known.groupby(["pair", "stack", "layer"], as_index=False)["value"].mean()
 
 
+@check_arguments
 def own_task_gap(square: pd.DataFrame) -> Measurement:
     """How much more a prompt agrees with another prompt for its task than with the nearest other task's.
 
@@ -109,6 +117,7 @@ def own_task_gap(square: pd.DataFrame) -> Measurement:
     return paired_difference(own, nearest, "tasks")
 
 
+@check_arguments
 def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) -> dict[str, TypeEffect]:
     """Are tasks of one type more alike than tasks of different types? By name of several square tables.
 
@@ -127,6 +136,7 @@ def type_differences(similar: Mapping[str, pd.DataFrame], types: Sequence[str]) 
     return found
 
 
+@check_arguments
 def type_rows(differences: Mapping[str, TypeEffect]) -> list[dict[str, Any]]:
     """Rows of a result table: each difference between types, with the range that permuted types have.
 
@@ -144,6 +154,7 @@ def type_rows(differences: Mapping[str, TypeEffect]) -> list[dict[str, Any]]:
     return rows
 
 
+@check_arguments
 def overlap_of_tasks(
     masks: Mapping[str, Sequence[Tensor]], varying: Mapping[str, Sequence[Tensor]] | None = None
 ) -> pd.DataFrame:
@@ -187,6 +198,7 @@ def overlap_of_tasks(
     return pd.DataFrame(rows, columns=list(empty))
 
 
+@check_arguments
 def overlap_beyond_chance(overlaps: pd.DataFrame) -> Measurement:
     """Mean multiple of chance over pairs of different tasks, minus 1.
 

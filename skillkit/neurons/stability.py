@@ -14,12 +14,14 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from skillkit.checks import Level, Share, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import FFNSite
 from skillkit.neurons.scores import NeuronScores, best_positions, skill_neurons
 from skillkit.stats.measurement import Measurement, without_interval
 
 
+@check_arguments
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Spearman correlation of two scores over the neurons of each site: two [sites, width] to [sites].
 
@@ -37,8 +39,9 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).float()
 
 
+@check_arguments
 def shared_neurons(
-    first: Tensor, second: Tensor, confidence: float = 0.95, *, among: Tensor | None = None
+    first: Tensor, second: Tensor, confidence: Level = 0.95, *, among: Tensor | None = None
 ) -> pd.DataFrame:
     """How many neurons two masks share, in each site and over all sites.
 
@@ -93,6 +96,7 @@ def _shared_row(
     }
 
 
+@check_arguments
 def top_overlap(
     first: Tensor,
     second: Tensor,
@@ -127,6 +131,7 @@ def top_overlap(
     )
 
 
+@check_arguments
 def held_out(selection: NeuronScores, report: NeuronScores) -> Tensor:
     """Each neuron's accuracy on one split, at the position and in the direction that were best on another.
 
@@ -153,7 +158,8 @@ def held_out(selection: NeuronScores, report: NeuronScores) -> Tensor:
     return torch.where(chosen >= 0.5, there, 1 - there).squeeze(2).mean(0)
 
 
-def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: float = 0.05) -> pd.DataFrame:
+@check_arguments
+def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: Share = 0.05) -> pd.DataFrame:
     """How much better the top neurons look on the split they were chosen on.
 
     Args:
@@ -186,6 +192,7 @@ def selection_bias(selection: NeuronScores, report: NeuronScores, fraction: floa
     )
 
 
+@check_arguments
 def bias_by_split(on: Mapping[str, NeuronScores], report: str = "test") -> pd.DataFrame:
     """`selection_bias` averaged over sites, for neurons chosen on each of several splits.
 
@@ -250,6 +257,7 @@ class SeedAgreement:
         return Measurement(value, int(found["n"]), "neurons", low, high, "range of independent selections")
 
 
+@check_arguments
 def compare_seeds(
     chosen: Sequence[NeuronScores], tested: Sequence[NeuronScores], fractions: Iterable[float]
 ) -> SeedAgreement:

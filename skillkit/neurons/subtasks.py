@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from skillkit.checks import Seed, Share, Size, check_arguments
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -28,6 +29,7 @@ from skillkit.neurons.significance import Null, ThresholdBits, permutation_null
 from skillkit.neurons.thresholds import Baseline
 
 
+@check_arguments
 def combine_subtasks(scores: Mapping[str, NeuronScores]) -> NeuronScores:
     """The scores of one prompt for all subtasks of a task, as one. A two-class task's come back unchanged.
 
@@ -56,6 +58,7 @@ def combine_subtasks(scores: Mapping[str, NeuronScores]) -> NeuronScores:
     )
 
 
+@check_arguments
 def subtask_predictivities(scores: NeuronScores) -> list[Tensor]:
     """Predictivity [sites, width] for each subtask of one prompt's (combined) scores."""
     if scores.accuracy.ndim == 3:
@@ -63,12 +66,14 @@ def subtask_predictivities(scores: NeuronScores) -> list[Tensor]:
     return [predictivity(accuracy) for accuracy in scores.accuracy]
 
 
+@check_arguments
 def subtask_baselines(scores: NeuronScores) -> list[Baseline]:
     """The thresholds of each subtask, to score other texts by (`score_neurons(..., baseline=)`)."""
     means = scores.baseline[None] if scores.baseline.ndim == 3 else scores.baseline
     return [Baseline(mean, scores.deviation) for mean in means]
 
 
+@check_arguments
 def strongest_subtask(scores: NeuronScores) -> tuple[Tensor, Baseline]:
     """Accuracy [sites, positions, width] and thresholds of the subtask with the most predictive neuron."""
     accuracies = scores.accuracy[None] if scores.accuracy.ndim == 3 else scores.accuracy
@@ -76,7 +81,8 @@ def strongest_subtask(scores: NeuronScores) -> tuple[Tensor, Baseline]:
     return accuracies[strongest], subtask_baselines(scores)[strongest]
 
 
-def task_skill_neurons(scores: NeuronScores, fraction: float) -> Tensor:
+@check_arguments
+def task_skill_neurons(scores: NeuronScores, fraction: Share) -> Tensor:
     """Skill neurons [sites, width] of a task from one prompt's (combined) scores.
 
     Subtasks are merged as in the released code of Wang et al. (2022).
@@ -107,14 +113,15 @@ class SubtaskScores:
         return torch.stack([scores.predictivity for scores in self.by_seed.values()]).mean(0)
 
 
+@check_arguments
 def score_prompts(
     backbone: Backbone,
     prompts: Mapping[int, SoftPrompt],
     task_data: TaskData | EncodedTask,
     *,
     split: str = "validation",
-    permutations: int = 200,
-    batch_size: int = 64,
+    permutations: Size = 200,
+    batch_size: Size = 64,
 ) -> dict[str, SubtaskScores]:
     """Score a task's neurons for the prompts of several seeds.
 
@@ -163,6 +170,7 @@ def _as_prompt(bits: ThresholdBits, number: int, prompt: int, site: int, seen: T
     bits.watcher(number, site, seen, current)
 
 
-def scores_of_seed(scored: Mapping[str, SubtaskScores], seed: int) -> NeuronScores:
+@check_arguments
+def scores_of_seed(scored: Mapping[str, SubtaskScores], seed: Seed) -> NeuronScores:
     """One prompt's scores over all subtasks, ready to be saved."""
     return combine_subtasks({name: part.by_seed[seed] for name, part in scored.items()})

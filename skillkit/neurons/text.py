@@ -13,6 +13,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from skillkit.checks import Share, Size, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
@@ -30,6 +31,7 @@ POOLS = ("mean", "max")
 AT_PROMPT = "answer slot and prompt"
 
 
+@check_arguments
 def text_accuracy(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -37,7 +39,7 @@ def text_accuracy(
     *,
     pool: str = "mean",
     split: str = "validation",
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> Tensor:
     """Each neuron's accuracy from activations pooled over the text tokens.
 
@@ -85,13 +87,14 @@ def text_accuracy(
     return (correct / len(scored)).masked_fill(~sees_text(backbone)[:, None], torch.nan).float().cpu()
 
 
+@check_arguments
 def predictive_where(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     task_data: TaskData | EncodedTask,
     scores: NeuronScores,
     *,
-    fraction: float = 0.05,
+    fraction: Share = 0.05,
 ) -> pd.DataFrame:
     """Are neurons more predictive at the prompt than over the text?
 
@@ -133,11 +136,13 @@ def predictive_where(
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def over_text(pool: str) -> str:
     """What `predictive_where` calls activations pooled over the text."""
     return f"text ({pool})"
 
 
+@check_arguments
 def exciting_words(
     backbone: Backbone,
     prompt: SoftPrompt | None,
@@ -147,7 +152,7 @@ def exciting_words(
     *,
     top: int = 8,
     at_least: int = 3,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """The tokens on whose position a neuron is most active on average.
 
@@ -248,6 +253,7 @@ def _each_pooled(
             pass
 
 
+@check_arguments
 def sees_text(backbone: Backbone) -> Tensor:
     """Which sites see the text, bool [sites]."""
     return torch.tensor(

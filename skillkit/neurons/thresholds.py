@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
@@ -36,13 +37,14 @@ class Baseline:
     deviation: Tensor
 
 
+@check_arguments
 def measure_baseline(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     dataset: Dataset | Encoded,
     task: Task,
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> Baseline:
     """Mean and standard deviation of every activation over a data set, streaming.
 
@@ -75,12 +77,13 @@ def measure_baseline(
     return Baseline((shift + drift).float().cpu(), variance.nanmean(dim=1).sqrt().float().cpu())
 
 
+@check_arguments
 def threshold_accuracy(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     encoded: Encoded,
     threshold: Tensor,
-    batch_size: int,
+    batch_size: Size,
     watcher: Callable[[int, Tensor, Pass], None] | None = None,
 ) -> Tensor:
     """Share of examples whose label the comparison with the threshold gives, [sites, positions, width].
@@ -109,6 +112,7 @@ def threshold_accuracy(
     return mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
 
 
+@check_arguments
 def mirrored(share: Tensor) -> Tensor:
     """Shares (float64) as float32, with k of n exactly as far from one half as n - k of n.
 

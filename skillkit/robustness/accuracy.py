@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.stats.claims import verdict
 from skillkit.stats.exact import share_test, sign_flip_test
 from skillkit.stats.measurement import Measurement, difference_over_originals, mean_over_originals
 
 
-def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: Seed = 0) -> pd.DataFrame:
     """How much an attack costs, one row per measurement, for all examples or for each value of a column.
 
     Args:
@@ -44,7 +46,8 @@ def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: int = 0
     return pd.DataFrame(rows)
 
 
-def chance_test(examples: pd.DataFrame, classes: int, *, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def chance_test(examples: pd.DataFrame, classes: int, *, seed: Seed = 0) -> pd.DataFrame:
     """Is adversarial accuracy below chance? There are two readings of chance.
 
     Args:
@@ -75,6 +78,7 @@ def chance_test(examples: pd.DataFrame, classes: int, *, seed: int = 0) -> pd.Da
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def short_of_chance(row: Mapping[str, Any]) -> Measurement:
     """By how much accuracy stays below chance, from a row of `chance_test`: above 0 where it is below."""
     return Measurement.of_row(row).subtracted_from(float(row["chance"]))

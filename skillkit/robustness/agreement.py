@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.loading import binary_subtasks
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
@@ -20,6 +21,7 @@ from skillkit.robustness.site_rows import site_rows
 from skillkit.stats.measurement import ratio_over_originals
 
 
+@check_arguments
 def agreement(
     backbone: Backbone,
     prompt: SoftPrompt,
@@ -27,7 +29,7 @@ def agreement(
     selection: NeuronScores,
     masks: Mapping[str, Tensor],
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """For each pair and text, the share of the chosen neurons whose threshold gives the right label.
 
@@ -52,7 +54,8 @@ def agreement(
     return frame.assign(group=pairs.pair_groups[frame["pair"].to_numpy()])
 
 
-def agreement_table(rows: pd.DataFrame, *, by_site: bool = False, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def agreement_table(rows: pd.DataFrame, *, by_site: bool = False, seed: Seed = 0) -> pd.DataFrame:
     """Mean of `agreement`, with intervals over originals. A site weighs as much as it has chosen neurons.
 
     Args:

@@ -10,6 +10,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import label_margin
@@ -19,8 +20,9 @@ from skillkit.robustness.pairs import Pairs
 TEXTS = ("clean", "adversarial")
 
 
+@check_arguments
 def answer_pairs(
-    backbone: Backbone, prompt: SoftPrompt | None, pairs: Pairs, *, batch_size: int = 32
+    backbone: Backbone, prompt: SoftPrompt | None, pairs: Pairs, *, batch_size: Size = 32
 ) -> pd.DataFrame:
     """What the prompted model answers to each adversarial example and to its original.
 
@@ -52,6 +54,7 @@ def answer_pairs(
     return table
 
 
+@check_arguments
 def paired_answers(examples: pd.DataFrame) -> pd.DataFrame:
     """The rows of `answer_pairs` whose original is known.
 

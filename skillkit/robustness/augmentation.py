@@ -2,6 +2,7 @@
 
 from datasets import Dataset
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.classroom.attacks import ATTACKS, TRIES, misspell
 from skillkit.classroom.drawing import Draw, Example, bucket
 from skillkit.classroom.lexicon.attacks import TAUTOLOGIES
@@ -13,8 +14,9 @@ from skillkit.errors import unknown
 METHODS = ("typo", "distractor")
 
 
+@check_arguments
 def attacked_copy(
-    dataset: Dataset, task: Task, *, methods: tuple[str, ...] = METHODS, split: str = "train", seed: int = 0
+    dataset: Dataset, task: Task, *, methods: tuple[str, ...] = METHODS, split: str = "train", seed: Seed = 0
 ) -> Dataset:
     """The same rows, each text attacked by one method drawn at random.
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.robustness.answers import TEXTS, paired_answers
 from skillkit.stats.intervals import RESAMPLES, UNKNOWN
 from skillkit.stats.measurement import Measurement, mean_over_originals, ratio_over_originals
@@ -13,7 +14,8 @@ BINS = 10  # of confidence, for the calibration error
 Array = NDArray[np.floating]
 
 
-def calibration(examples: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def calibration(examples: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
     """How far confidence can be trusted on the pairs, clean and adversarial: one row per measurement.
 
     Returns:
@@ -39,6 +41,7 @@ def calibration(examples: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def reliability(examples: pd.DataFrame) -> pd.DataFrame:
     """Accuracy against confidence in bins, for a reliability diagram.
 
@@ -58,6 +61,7 @@ def reliability(examples: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def calibration_error(confidence: Array, correct: Array) -> float:
     """Expected calibration error: mean over examples of |accuracy - confidence| of the example's bin."""
     gaps = np.bincount(_bins(confidence), weights=confidence - correct, minlength=BINS)

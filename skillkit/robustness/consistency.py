@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from skillkit.checks import Count, Seed, check_arguments
 from skillkit.stats.intervals import UNKNOWN
 from skillkit.stats.measurement import Measurement, mean_over_originals, without_interval
 
@@ -30,7 +31,8 @@ MEASURES = {
 }
 
 
-def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
+@check_arguments
+def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: Seed) -> list[dict[str, Any]]:
     """The measurements of one prompt, as rows of a page's table.
 
     Args:
@@ -45,7 +47,7 @@ def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: int) -> list
         stayed = mean_over_originals(right["adversarial_correct"], right["group"], unit="pairs")
         rows.append(stayed.row(ROBUSTNESS, seed=seed))
     attacked, originals = (overlaps.set_index("text").loc[t] for t in ("adversarial", "clean originals"))
-    share, neurons = attacked["value"], attacked["first"]
+    share, neurons = attacked["value"], int(attacked["first"])
     kept = share - originals["value"]
     return [
         *rows,
@@ -54,6 +56,7 @@ def seed_rows(answered: pd.DataFrame, overlaps: pd.DataFrame, seed: int) -> list
     ]
 
 
+@check_arguments
 def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
     """One row per model, task and seed: robustness, overlap, overlap_kept, and n.
 
@@ -86,7 +89,10 @@ def consistency_points(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def consistency_correlations(points: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def consistency_correlations(
+    points: pd.DataFrame, *, resamples: Count = 2000, seed: Seed = 0
+) -> pd.DataFrame:
     """Spearman's rank correlation of robustness with each measure of consistency, in all and by model.
 
     Returns:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -37,6 +38,7 @@ from skillkit.tuning.budget import TuningBudget
 Prompts = Mapping[tuple[str, int], SoftPrompt]
 
 
+@check_arguments
 def tune_objectives(
     backbone: Backbone,
     task_data: TaskData,
@@ -72,6 +74,7 @@ def tune_objectives(
     }
 
 
+@check_arguments
 def answers_by_objective(backbone: Backbone, prompts: Prompts, pairs: Pairs) -> dict[str, pd.DataFrame]:
     """The tables of `answer_pairs` by objective, all seeds below each other with a column seed."""
     tables: dict[str, list[pd.DataFrame]] = {}
@@ -80,12 +83,14 @@ def answers_by_objective(backbone: Backbone, prompts: Prompts, pairs: Pairs) -> 
     return {objective: pd.concat(parts, ignore_index=True) for objective, parts in tables.items()}
 
 
+@check_arguments
 def attack_tables(answers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """`attack_table` of every objective, with a column objective."""
     parts = [attack_table(table).assign(objective=objective) for objective, table in answers.items()]
     return pd.concat(parts, ignore_index=True)
 
 
+@check_arguments
 def shifts_by_objective(
     backbone: Backbone,
     prompts: Prompts,
@@ -101,6 +106,7 @@ def shifts_by_objective(
     return {objective: pd.concat(parts, ignore_index=True) for objective, parts in rows.items()}
 
 
+@check_arguments
 def shift_tables(shifts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """`shift_table` of every objective, for each mask by itself, with a column objective."""
     parts = [shift_table(rows).assign(objective=objective) for objective, rows in shifts.items()]
@@ -108,6 +114,7 @@ def shift_tables(shifts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return frame[~frame["neurons"].str.contains(" - ")].reset_index(drop=True)
 
 
+@check_arguments
 def clean_answers(
     backbone: Backbone, prompts: Prompts, dataset: Encoded, task_data: TaskData
 ) -> dict[str, NDArray[np.float64]]:
@@ -118,11 +125,13 @@ def clean_answers(
     return {objective: mean_correct(each) for objective, each in found.items()}
 
 
+@check_arguments
 def clean_table(correct: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
     """Accuracy on clean texts: the columns of a measurement, metric ("accuracy") and objective."""
     return pd.DataFrame([mean_of(each).row("accuracy", objective=name) for name, each in correct.items()])
 
 
+@check_arguments
 def clean_changes(correct: Mapping[str, NDArray[np.float64]], reference: str = "plain") -> pd.DataFrame:
     """Accuracy on clean texts minus that of a reference, text by text, for every objective but the start.
 
@@ -140,8 +149,9 @@ def clean_changes(correct: Mapping[str, NDArray[np.float64]], reference: str = "
     )
 
 
+@check_arguments
 def compare_answers(
-    answers: Mapping[str, pd.DataFrame], reference: str = "plain", *, seed: int = 0
+    answers: Mapping[str, pd.DataFrame], reference: str = "plain", *, seed: Seed = 0
 ) -> pd.DataFrame:
     """What each objective changes against a reference, on the same pairs.
 
@@ -179,6 +189,7 @@ def compare_answers(
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def change_of(changes: pd.DataFrame, objective: str, metric: str, attack: str = "all") -> Measurement:
     """One measurement out of a table of changes."""
     (row,) = changes[

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Seed, Shares, Size, check_arguments
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.prompts import SoftPrompt
@@ -21,8 +22,9 @@ from skillkit.robustness.scores_under_attack import AttackedScores
 from skillkit.stats.measurement import Measurement, without_interval
 
 
+@check_arguments
 def compare_top_neurons(
-    scores: Sequence[AttackedScores], fractions: Sequence[float], sites: Sequence[FFNSite] | None = None
+    scores: Sequence[AttackedScores], fractions: Shares, sites: Sequence[FFNSite] | None = None
 ) -> pd.DataFrame:
     """How many clean top neurons are top neurons on the pairs, too, by predictivities averaged over prompts.
 
@@ -41,11 +43,13 @@ def compare_top_neurons(
     return pd.concat(parts, ignore_index=True).assign(metric="top_overlap")
 
 
+@check_arguments
 def mean_predictivity(scores: Sequence[AttackedScores], name: str) -> Tensor:
     """Predictivity on some texts ("selection", "originals"…), averaged over prompts, [sites, width]."""
     return torch.stack([getattr(each, name).predictivity for each in scores]).mean(0)
 
 
+@check_arguments
 def beyond_chance(row: Mapping[str, Any]) -> Measurement:
     """The shared share of the top neurons minus what independent selections share, from a row of overlaps.
 
@@ -55,8 +59,9 @@ def beyond_chance(row: Mapping[str, Any]) -> Measurement:
     return Measurement(value, int(row["first"]), "neurons", low, high, "range of independent selections")
 
 
+@check_arguments
 def released_overlap(
-    first: Tensor, second: Tensor, fractions: Sequence[float], sites: Sequence[FFNSite] | None = None
+    first: Tensor, second: Tensor, fractions: Shares, sites: Sequence[FFNSite] | None = None
 ) -> pd.DataFrame:
     """The overlap as the released code of Ackermann & Ohmer computes it, to show its error.
 
@@ -69,24 +74,26 @@ def released_overlap(
     return frame.assign(ranking="ascending (released code)")
 
 
+@check_arguments
 def both_overlaps(
-    first: Tensor, second: Tensor, fractions: Sequence[float], sites: Sequence[FFNSite] | None = None
+    first: Tensor, second: Tensor, fractions: Shares, sites: Sequence[FFNSite] | None = None
 ) -> pd.DataFrame:
     """`top_overlap` and `released_overlap` below each other, told apart by the column `ranking`."""
     right = top_overlap(first, second, fractions, sites).assign(ranking="descending")
     return pd.concat([right, released_overlap(first, second, fractions, sites)], ignore_index=True)
 
 
+@check_arguments
 def permuted_overlap(
     backbone: Backbone,
     prompt: SoftPrompt,
     pairs: Pairs,
     selection: NeuronScores,
-    fractions: Sequence[float],
+    fractions: Shares,
     *,
-    permutations: int = 200,
-    seed: int = 0,
-    batch_size: int = 32,
+    permutations: Size = 200,
+    seed: Seed = 0,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """Overlap of the clean top neurons with the adversarial ones, against shuffled adversarial labels.
 
@@ -125,8 +132,9 @@ def permuted_overlap(
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def shuffle_by_original(
-    labels: NDArray[np.int64], originals: NDArray[np.int64], permutations: int, seed: int = 0
+    labels: NDArray[np.int64], originals: NDArray[np.int64], permutations: Size, seed: Seed = 0
 ) -> NDArray[np.int64]:
     """Labels shuffled among originals, [permutations, examples].
 
@@ -138,6 +146,7 @@ def shuffle_by_original(
     return labels[first][order][:, index]
 
 
+@check_arguments
 def first_subtask(task_data: TaskData) -> TaskData:
     """The first two-class question of a task: the task itself, where it has two classes."""
     return next(iter(binary_subtasks(task_data).values()))

@@ -13,6 +13,7 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from numpy.typing import NDArray
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.data.loading import TaskData, load_task
 from skillkit.data.tasks import Task, all_tasks, get_task
 from skillkit.errors import SkillkitError
@@ -66,8 +67,9 @@ class Pairs:
         )
 
 
+@check_arguments
 def load_pairs(
-    task: str, *, twin: str | None = None, data: str | None = None, seed: int = 0, limit: int | None = None
+    task: str, *, twin: str | None = None, data: str | None = None, seed: Seed = 0, limit: int | None = None
 ) -> Pairs:
     """The adversarial version of a clean task, paired.
 
@@ -92,6 +94,7 @@ def load_pairs(
     return pair_up(load_task(twin or clean.twin, data=data, seed=seed, limit=limit).test, clean)
 
 
+@check_arguments
 def pair_up(adversarial: Dataset, task: Task) -> Pairs:
     """Join each adversarial example with its clean original.
 

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import present_positions, watch
@@ -99,6 +100,7 @@ def patched_logits(
     return found
 
 
+@check_arguments
 def patch_pairs(
     backbone: Backbone,
     prompt: SoftPrompt,
@@ -107,7 +109,7 @@ def patch_pairs(
     *,
     directions: Sequence[str] = DIRECTIONS,
     where: Sequence[str] = ("prompt",),
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """Patch every pair with every set of neurons, in one or both directions.
 
@@ -157,7 +159,8 @@ def patch_pairs(
     return pd.concat(parts, ignore_index=True)
 
 
-def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: Seed = 0) -> pd.DataFrame:
     """What patching does, for each combination of some columns.
 
     Args:
@@ -194,8 +197,9 @@ def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: int = 0) -> p
     return pd.DataFrame(found)
 
 
+@check_arguments
 def share_gap(
-    rows: pd.DataFrame, by: Sequence[str], *, control: str, neurons: str = "skill", seed: int = 0
+    rows: pd.DataFrame, by: Sequence[str], *, control: str, neurons: str = "skill", seed: Seed = 0
 ) -> pd.DataFrame:
     """Mediation share of some neurons minus that of a control, over the same pairs.
 
@@ -222,6 +226,7 @@ def share_gap(
     return pd.DataFrame(found)
 
 
+@check_arguments
 def site_patches(backbone: Backbone, masks: Mapping[str, Tensor]) -> list[Patch]:
     """Each mask cut into its sites, one patch per site: where along the depth does the effect pass?"""
     patches = []
@@ -233,6 +238,7 @@ def site_patches(backbone: Backbone, masks: Mapping[str, Tensor]) -> list[Patch]
     return patches
 
 
+@check_arguments
 def shared_tokens(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
     """Places of the tokens that two texts share, in order: the matching blocks of the two sequences."""
     blocks = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()

@@ -4,6 +4,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.models.backbones import Backbone
 from skillkit.models.prompts import SoftPrompt
 from skillkit.neurons.scores import NeuronScores, score_neurons
@@ -14,7 +15,8 @@ from skillkit.robustness.pairs import Pairs
 from skillkit.stats.measurement import without_interval
 
 
-def released_t5_predictivity(bits: ThresholdBits, batch_size: int = 16) -> Tensor:
+@check_arguments
+def released_t5_predictivity(bits: ThresholdBits, batch_size: Size = 16) -> Tensor:
     """Predictivity as the released code computes it for T5 tasks with two target tokens, [sites, width].
 
     For these tasks (QNLI, MNLI) labels come as [batch, 2] (answer and end of sequence), are flattened, and
@@ -40,8 +42,9 @@ def released_t5_predictivity(bits: ThresholdBits, batch_size: int = 16) -> Tenso
     return torch.stack(found).cpu()
 
 
+@check_arguments
 def label_misalignment(
-    backbone: Backbone, prompt: SoftPrompt, pairs: Pairs, selection: NeuronScores, *, batch_size: int = 16
+    backbone: Backbone, prompt: SoftPrompt, pairs: Pairs, selection: NeuronScores, *, batch_size: Size = 16
 ) -> pd.DataFrame:
     """Predictivity on the adversarial examples with the right labels, and with those of the released code.
 

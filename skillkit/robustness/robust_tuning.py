@@ -22,6 +22,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import Watcher, present_positions, take, watch
@@ -74,6 +75,7 @@ class Robust:
     seconds: float
 
 
+@check_arguments
 def tune_robustly(
     backbone: Backbone,
     task_data: TaskData | EncodedTask,
@@ -83,7 +85,7 @@ def tune_robustly(
     *,
     penalty: Penalty | None = None,
     attacked: Dataset | Encoded | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Robust:
     """Go on tuning a prompt by one of `OBJECTIVES` for some steps.
 
@@ -132,6 +134,7 @@ def tune_robustly(
     return Robust(SoftPrompt(run.best[0].cpu(), meta), float(np.mean(loss.values)), run.seconds)
 
 
+@check_arguments
 def shift_penalty(
     before: Mapping[int, Tensor], after: Mapping[int, Tensor], neurons: Tensor, deviation: Tensor
 ) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from skillkit.checks import Share, Size, check_arguments
 from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone, FFNSite
@@ -39,8 +40,9 @@ class AttackedScores:
     adversarial: NeuronScores
 
 
+@check_arguments
 def score_under_attack(
-    backbone: Backbone, prompt: SoftPrompt, pairs: Pairs, selection: NeuronScores, *, batch_size: int = 32
+    backbone: Backbone, prompt: SoftPrompt, pairs: Pairs, selection: NeuronScores, *, batch_size: Size = 32
 ) -> AttackedScores:
     """Score every neuron on the pairs, by the thresholds of its clean scores.
 
@@ -60,13 +62,14 @@ def score_under_attack(
     return AttackedScores(selection, **scores)
 
 
+@check_arguments
 def score_by_thresholds(
     backbone: Backbone,
     prompt: SoftPrompt,
     task_data: TaskData,
     selection: NeuronScores,
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> NeuronScores:
     """Score every neuron on a test split by the thresholds of other scores, subtask by subtask.
 
@@ -90,7 +93,8 @@ def score_by_thresholds(
     )
 
 
-def predictivity_table(scores: AttackedScores, sites: Sequence[FFNSite], fraction: float) -> pd.DataFrame:
+@check_arguments
+def predictivity_table(scores: AttackedScores, sites: Sequence[FFNSite], fraction: Share) -> pd.DataFrame:
     """One row per neuron, with its predictivity on every set of texts.
 
     Returns:

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
@@ -19,6 +20,7 @@ from skillkit.robustness.site_rows import site_rows
 from skillkit.stats.measurement import Measurement, ratio_over_originals
 
 
+@check_arguments
 def activation_shift(
     backbone: Backbone,
     prompt: SoftPrompt,
@@ -26,7 +28,7 @@ def activation_shift(
     deviation: Tensor,
     masks: Mapping[str, Tensor],
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """How far an attack moves the neurons: for each pair, site and mask, the mean over its neurons.
 
@@ -62,8 +64,9 @@ def activation_shift(
     return frame.assign(group=pairs.pair_groups[frame["pair"].to_numpy()])
 
 
+@check_arguments
 def shift_table(
-    rows: pd.DataFrame, *, control: str = "random", by_site: bool = False, seed: int = 0
+    rows: pd.DataFrame, *, control: str = "random", by_site: bool = False, seed: Seed = 0
 ) -> pd.DataFrame:
     """Means of `activation_shift`, and each mask's mean minus the control's, paired.
 
@@ -90,7 +93,8 @@ def shift_table(
     return pd.DataFrame(found)
 
 
-def shift_difference(one: pd.DataFrame, other: pd.DataFrame, neurons: str, *, seed: int = 0) -> Measurement:
+@check_arguments
+def shift_difference(one: pd.DataFrame, other: pd.DataFrame, neurons: str, *, seed: Seed = 0) -> Measurement:
     """How much further an attack moves some neurons with one prompt than with another, pair by pair.
 
     Args:

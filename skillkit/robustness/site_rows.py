@@ -7,9 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import check_arguments
 from skillkit.models.backbones import Backbone
 
 
+@check_arguments
 def site_rows(
     backbone: Backbone,
     pairs: NDArray[np.int64],

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Seed, Shares, Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
@@ -24,16 +25,17 @@ from skillkit.stats.measurement import difference_over_originals, mean_over_orig
 Plan = tuple[str, Tensor, list[int]]
 
 
+@check_arguments
 def suppression(
     backbone: Backbone,
     prompt: SoftPrompt,
     pairs: Pairs,
     selection: NeuronScores,
-    fractions: Sequence[float],
+    fractions: Shares,
     *,
     sites: Sequence[int] | None = None,
-    seed: int = 0,
-    batch_size: int = 32,
+    seed: Seed = 0,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """Accuracy on both members of the pairs when neurons are set to 0 at all positions.
 
@@ -86,7 +88,8 @@ def suppression(
     return pd.concat(parts, ignore_index=True)
 
 
-def suppression_table(rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+@check_arguments
+def suppression_table(rows: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
     """Means of `suppression`, as `charts.perturbation_curves` reads them.
 
     Args:
@@ -106,8 +109,9 @@ def suppression_table(rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+@check_arguments
 def suppression_gap(
-    rows: pd.DataFrame, *, control: str, neurons: str = "clean", seed: int = 0
+    rows: pd.DataFrame, *, control: str, neurons: str = "clean", seed: Seed = 0
 ) -> pd.DataFrame:
     """Accuracy with a control suppressed minus accuracy with some neurons suppressed, on the same pairs.
 

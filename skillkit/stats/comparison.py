@@ -4,9 +4,12 @@ No torch here: nothing is computed from a model.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import pandas as pd
 
+from skillkit.checks import check_arguments, table_with
+from skillkit.errors import SkillkitError
 from skillkit.stats.claims import FAILED, HELD, NOT_TESTED, UNDECIDED
 from skillkit.stats.measurement import FIELDS
 
@@ -22,6 +25,27 @@ QUANTITIES: tuple[tuple[str, str, Mapping[str, object], float | None], ...] = (
 )
 
 
+COUNTS = table_with("claim", "model", HELD, UNDECIDED, FAILED, "cells", made_by="count_claims")
+
+
+def _together(parts: Sequence[pd.DataFrame], what: str) -> pd.DataFrame:
+    """The parts that have rows, below each other."""
+    kept = [part for part in parts if len(part)]
+    if not kept:
+        raise SkillkitError(f"No table of the study holds {what}. Run its pages first (skillkit run).")
+    return pd.concat(kept, ignore_index=True)
+
+
+def _named(rows: pd.DataFrame, column: str, known: Sequence[str]) -> None:
+    """Refuse rows of a model or task that was not named."""
+    if strange := sorted(set(map(str, rows[column])) - set(known)):
+        raise SkillkitError(
+            f"The tables hold the {column}s {', '.join(strange)}, which are not among those asked for: "
+            f"{', '.join(known)}. Name all {column}s of the study."
+        )
+
+
+@check_arguments
 def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: Sequence[str]) -> pd.DataFrame:
     """One row per quantity, task and model, as `charts.comparison_grid` reads it.
 
@@ -33,6 +57,9 @@ def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: S
     Returns:
         The columns of a measurement, quantity, task, model and reference, in the order of `QUANTITIES`,
         `tasks` and `models`.
+
+    Raises:
+        SkillkitError: no page holds any of the quantities, or one is of a model or task that is not named.
     """
     parts = []
     for quantity, page, wanted, reference in QUANTITIES:
@@ -43,13 +70,16 @@ def overview(tables: Mapping[str, pd.DataFrame], models: Sequence[str], tasks: S
             rows = rows[rows["fraction"].isna()]  # the mean over the curve, not single shares
         parts.append(rows.assign(quantity=quantity, reference=reference))
     columns = ["quantity", "task", "model", *FIELDS, "reference"]
-    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)[columns]
+    frame = _together(parts, "a quantity of the overview").reindex(columns=columns)
     ranks = {"quantity": [q[0] for q in QUANTITIES], "task": list(tasks), "model": list(models)}
+    for column, known in (("task", tasks), ("model", models)):
+        _named(frame, column, known)
     return frame.sort_values(
         list(ranks), key=lambda column: column.map(ranks[str(column.name)].index), ignore_index=True
     )
 
 
+@check_arguments
 def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The best neuron's accuracy beside that of the prompted model, wherever both are known.
 
@@ -71,14 +101,20 @@ def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
+@check_arguments
 def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """In how many tasks each claim held, by model.
 
     Returns:
         Columns page, claim, source, model, one for each verdict, and cells (how many tasks in all).
+
+    Raises:
+        SkillkitError: no table holds a claim.
     """
-    parts = [rows[rows["metric"] == "claim"].assign(page=page) for page, rows in tables.items()]
-    claims = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts = [
+        rows[rows["metric"] == "claim"].assign(page=page) for page, rows in tables.items() if "metric" in rows
+    ]
+    claims = _together(parts, "a claim")
     keys = ["page", "claim", "source", "model"]
     counts = (
         claims.groupby([*keys, "verdict"], sort=False, dropna=False).size().unstack("verdict", fill_value=0)
@@ -87,7 +123,8 @@ def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return counts.assign(cells=counts.sum(axis=1)).reset_index()
 
 
-def sum_up(counts: pd.DataFrame) -> list[str]:
+@check_arguments
+def sum_up(counts: Annotated[pd.DataFrame, COUNTS]) -> list[str]:
     """One sentence per claim and model, worded by the counts."""
     sentences = []
     for row in counts.to_dict("records"):
@@ -113,6 +150,7 @@ def sum_up(counts: pd.DataFrame) -> list[str]:
     return sentences
 
 
+@check_arguments
 def adversarial_slopes(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.DataFrame:
     """Clean and adversarial accuracy on every task with a twin, for `charts.clean_vs_adversarial`."""
     rows = tables.get(PAGES[3])
@@ -120,11 +158,13 @@ def adversarial_slopes(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str])
         return pd.DataFrame()
     rows = rows[(rows["attack"] == "all") & rows["metric"].isin(["clean_accuracy", "adversarial_accuracy"])]
     rows = rows.assign(text=rows["metric"].str.removesuffix("_accuracy"))
+    _named(rows, "task", tasks)
     return rows.sort_values(
         "task", key=lambda column: column.map(list(tasks).index), kind="stable", ignore_index=True
     )
 
 
+@check_arguments
 def audit_effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What two errors in the released code of Ackermann & Ohmer amount to over a study (audit A2 and A4).
 

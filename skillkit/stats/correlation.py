@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from skillkit.checks import check_arguments, real_numbers
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
 
 Values = Sequence[float] | NDArray[np.floating]
 
 
+@check_arguments
 def partial_rank_correlation(
     first: Values, other: Values, controls: Sequence[Values] = (), unit: str = "neurons"
 ) -> Measurement:
@@ -31,12 +33,12 @@ def partial_rank_correlation(
         SkillkitError: different lengths, a value that is not finite, or fewer units than controls and four
             more.
     """
-    columns = [np.asarray(values, dtype=float) for values in (first, other, *controls)]
+    columns = [
+        real_numbers(values, "A correlation needs finite values") for values in (first, other, *controls)
+    ]
     count = len(columns[0])
     if any(len(column) != count for column in columns):
         raise SkillkitError(f"A correlation needs columns of one length; got {[len(c) for c in columns]}.")
-    if not np.isfinite(columns).all():
-        raise SkillkitError("A correlation needs finite values. Leave out the units that lack one.")
     freedom = count - 3 - len(controls)
     if freedom < 1:
         raise SkillkitError(

@@ -11,9 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skillkit.checks import Share, check_arguments, real_numbers
 from skillkit.errors import SkillkitError
+from skillkit.stats.intervals import numbered
 
 
+@check_arguments
 def sign_flip_test(differences: ArrayLike, originals: ArrayLike) -> float:
     """Two-sided p of a mean difference as far from 0, if each original's could as well be reversed.
 
@@ -28,9 +31,9 @@ def sign_flip_test(differences: ArrayLike, originals: ArrayLike) -> float:
         from 0; 1.0 where nothing differs.
 
     Raises:
-        SkillkitError: differences that are not whole, or another number of originals.
+        SkillkitError: differences other than -1, 0 and 1, or another number of originals.
     """
-    sums = _sums(differences, originals)
+    sums = _sums(differences, originals, (-1, 0, 1))
     sizes = np.abs(sums)
     # The sum of the signed sizes, for each possible total of those that get a plus.
     flipped = 2 * np.arange(sizes.sum() + 1) - sizes.sum()
@@ -38,7 +41,8 @@ def sign_flip_test(differences: ArrayLike, originals: ArrayLike) -> float:
     return float(min(1.0, _distribution(sizes, 0.5)[as_far].sum()))
 
 
-def share_test(correct: ArrayLike, originals: ArrayLike, chance: float) -> tuple[float, float]:
+@check_arguments
+def share_test(correct: ArrayLike, originals: ArrayLike, chance: Share) -> tuple[float, float]:
     """One-sided p-values of a share as low, and as high, if every answer is right with probability `chance`.
 
     The answers to one original are taken to be right or wrong together. No other dependence inside originals
@@ -54,22 +58,23 @@ def share_test(correct: ArrayLike, originals: ArrayLike, chance: float) -> tuple
         p of a share at most, and p of a share at least as high as the observed one.
 
     Raises:
-        SkillkitError: outcomes that are not whole, or another number of originals.
+        SkillkitError: outcomes other than 0 and 1, another number of originals, or a chance that is no
+            probability.
     """
-    right = int(_sums(correct, originals).sum())
-    pmf = _distribution(_sums(np.ones(len(np.asarray(correct))), originals), chance)
+    right = int(_sums(correct, originals, (0, 1)).sum())
+    pmf = _distribution(_sums(np.ones(len(np.asarray(correct))), originals, (1,)), chance)
     return float(min(1.0, pmf[: right + 1].sum())), float(min(1.0, pmf[right:].sum()))
 
 
-def _sums(values: ArrayLike, originals: ArrayLike) -> NDArray[np.int64]:
+def _sums(values: ArrayLike, originals: ArrayLike, possible: tuple[int, ...]) -> NDArray[np.int64]:
     """Sum of the values of each original, [originals]."""
-    rows, names = np.asarray(values, dtype=float), np.asarray(originals)
-    if len(rows) == 0 or len(rows) != len(names) or (rows != np.round(rows)).any():
+    rows = real_numbers(values, "An exact test of outcomes")
+    if not np.isin(rows, possible).all():
         raise SkillkitError(
-            f"An exact test needs whole outcomes, each with its original; got {len(rows)} outcomes and "
-            f"{len(names)} originals."
+            f"An exact test needs whole outcomes, each one of {possible}; "
+            f"these go from {rows.min():g} to {rows.max():g}."
         )
-    _, index = np.unique(names, return_inverse=True)
+    index = numbered(originals, len(rows))
     return np.bincount(index, weights=rows).round().astype(np.int64)
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from skillkit.checks import Finite, Level, Seed, check_arguments, described, real_numbers
 from skillkit.errors import SkillkitError
 
 RESAMPLES = 2000
@@ -25,7 +27,8 @@ UNKNOWN = (float("nan"), float("nan"))
 Values = Sequence[float] | NDArray[np.floating]
 
 
-def wilson(correct: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+@check_arguments
+def wilson(correct: Finite, n: int, confidence: Level = 0.95) -> tuple[float, float]:
     """Wilson score interval of the share `correct / n` of independent outcomes.
 
     Raises:
@@ -39,8 +42,9 @@ def wilson(correct: float, n: int, confidence: float = 0.95) -> tuple[float, flo
     return float(interval.low), float(interval.high)
 
 
+@check_arguments
 def bootstrap(
-    values: Values, statistic: Callable[..., Any] = np.mean, seed: int = 0, confidence: float = 0.95
+    values: Values, statistic: Callable[..., Any] = np.mean, seed: Seed = 0, confidence: Level = 0.95
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic over independent examples.
 
@@ -54,11 +58,9 @@ def bootstrap(
         The interval, NaN for a single value.
 
     Raises:
-        SkillkitError: no values, or a NaN among them.
+        SkillkitError: no values, or one that is NaN or infinite.
     """
-    sample = np.asarray(values, dtype=float)
-    if sample.ndim != 1 or len(sample) == 0 or np.isnan(sample).any():
-        raise SkillkitError("bootstrap: expected one number per example, at least one, and no NaN.")
+    sample = real_numbers(values, "bootstrap: one number per example, at least one, and no NaN")
     if len(sample) == 1:
         return UNKNOWN
     interval = stats.bootstrap(
@@ -72,19 +74,30 @@ def bootstrap(
     return float(interval.low), float(interval.high)
 
 
+@check_arguments
 def sem(values: Values) -> tuple[float, float]:
-    """Mean minus and plus its standard error; NaN for fewer than two values, which say nothing of spread."""
-    sample = np.asarray(values, dtype=float)
+    """Mean minus and plus its standard error; NaN for fewer than two values, which say nothing of spread.
+
+    It is NaN also where a value is.
+
+    Raises:
+        SkillkitError: values that are no numbers, or infinite.
+    """
+    sample = real_numbers(values, "sem: values", least=0, missing=True)
     if len(sample) < 2:
         return UNKNOWN
     mean, error = float(sample.mean()), float(stats.sem(sample))
     return mean - error, mean + error
 
 
-def student(values: Values, confidence: float = 0.95) -> tuple[float, float]:
+@check_arguments
+def student(values: Values, confidence: Level = 0.95) -> tuple[float, float]:
     """Student's t interval of the mean of a few values; NaN for fewer than two.
 
     A bootstrap of two or three values cannot leave their range, and so decides too much.
+
+    Raises:
+        SkillkitError: as `sem`.
     """
     low, high = sem(values)
     mean, error = (low + high) / 2, (high - low) / 2
@@ -92,13 +105,14 @@ def student(values: Values, confidence: float = 0.95) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
+@check_arguments
 def cluster_bootstrap(
     numerator: ArrayLike,
     groups: ArrayLike,
     denominator: ArrayLike | None = None,
     *,
-    seed: int = 0,
-    confidence: float = 0.95,
+    seed: Seed = 0,
+    confidence: Level = 0.95,
 ) -> tuple[float, float]:
     """Percentile interval of sum(numerator) / sum(denominator) when whole groups are resampled.
 
@@ -110,19 +124,21 @@ def cluster_bootstrap(
         confidence: of the interval.
 
     Returns:
-        The interval; NaN for a single group. Resamples with a denominator of zero are left out.
+        The interval; NaN for a single group, and where a value is NaN. Resamples with a denominator of zero
+        are left out.
 
     Raises:
-        SkillkitError: no rows, or different numbers of them.
+        SkillkitError: no rows, different numbers of them, a row without a group, or an infinite value.
     """
-    top = np.asarray(numerator, dtype=float)
-    bottom = np.ones_like(top) if denominator is None else np.asarray(denominator, dtype=float)
-    names = np.asarray(groups)
-    if len(top) == 0 or not len(top) == len(bottom) == len(names):
-        raise SkillkitError(
-            f"An interval needs as many groups as values, at least one; got {len(top)} and {len(names)}."
-        )
-    _, index = np.unique(names, return_inverse=True)
+    top = real_numbers(numerator, "cluster_bootstrap: numerator", least=0, missing=True)
+    bottom = np.ones_like(top)
+    if denominator is not None:
+        bottom = real_numbers(denominator, "cluster_bootstrap: denominator", least=0, missing=True)
+    if len(top) != len(bottom):
+        raise SkillkitError(f"A ratio needs two numbers for each row; got {len(top)} and {len(bottom)}.")
+    index = numbered(groups, len(top))
+    if np.isnan(top).any() or np.isnan(bottom).any():
+        return UNKNOWN
     count = index.max() + 1
     if count < 2:
         return UNKNOWN
@@ -136,23 +152,37 @@ def cluster_bootstrap(
     return float(low), float(high)
 
 
-def outcome_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+@check_arguments
+def outcome_interval(values: ArrayLike, originals: ArrayLike, *, seed: Seed = 0) -> tuple[float, float]:
     """Interval of the mean of outcomes between 0 and 1, where originals are the unit.
 
     Where the mean is the same for every original, resampling sees no spread. The interval is then Wilson's,
     for that share of as many outcomes as there are originals.
+
+    Raises:
+        SkillkitError: outcomes outside 0 to 1, or as `cluster_bootstrap`.
     """
+    outcomes = real_numbers(values, "outcome_interval: outcomes", missing=True)
+    if (outcomes < 0).any() or (outcomes > 1).any():
+        raise SkillkitError(
+            f"Outcomes lie between 0 and 1, not from {np.nanmin(outcomes):g} to {np.nanmax(outcomes):g}. "
+            "Use cluster_bootstrap for other quantities."
+        )
     if no_spread(values, originals):
         means = _means(values, originals)
         return wilson(round(float(means[0]) * len(means)), len(means))
     return cluster_bootstrap(values, originals, seed=seed)
 
 
-def difference_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+@check_arguments
+def difference_interval(values: ArrayLike, originals: ArrayLike, *, seed: Seed = 0) -> tuple[float, float]:
     """Interval of the mean of paired differences of outcomes (from -1 to 1), where originals are the unit.
 
     Where the difference is the same for every original, resampling sees no spread. The interval then reaches
     to both sides as far as Wilson's bound for no exception among that many originals.
+
+    Raises:
+        SkillkitError: as `cluster_bootstrap`.
     """
     if no_spread(values, originals):
         means = _means(values, originals)
@@ -162,16 +192,41 @@ def difference_interval(values: ArrayLike, originals: ArrayLike, *, seed: int = 
     return cluster_bootstrap(values, originals, seed=seed)
 
 
+@check_arguments
 def no_spread(values: ArrayLike, originals: ArrayLike) -> bool:
     """Whether resampling originals would see no spread: the mean is the same for every original.
 
     Of a single original that is said only where all its values are 0, 1 or -1.
+
+    Raises:
+        SkillkitError: as `cluster_bootstrap`.
     """
     means, found = _means(values, originals), np.unique(np.asarray(values, dtype=float))
     return bool(np.ptp(means) < 1e-12) and (len(means) > 1 or found.tolist() in ([0.0], [1.0], [-1.0]))
 
 
+def numbered(groups: ArrayLike, rows: int) -> NDArray[np.intp]:
+    """The groups of so many rows as whole numbers from 0, [rows].
+
+    Raises:
+        SkillkitError: no rows, more or fewer groups than rows, or a row whose group is not known.
+    """
+    names = np.asarray(groups)
+    if names.ndim != 1 or len(names) != rows or rows == 0:
+        raise SkillkitError(
+            f"There must be as many groups (or originals) as values, at least one; "
+            f"got {described(groups)} for {rows} values."
+        )
+    if pd.isna(names).any():
+        raise SkillkitError(
+            f"{int(pd.isna(names).sum())} of {rows} rows belong to no known original. "
+            "Leave them out, or number them."
+        )
+    return np.unique(names, return_inverse=True)[1]
+
+
 def _means(values: ArrayLike, originals: ArrayLike) -> NDArray[np.float64]:
     """Mean of the values of each original, [originals]."""
-    _, index = np.unique(np.asarray(originals), return_inverse=True)
-    return np.bincount(index, weights=np.asarray(values, dtype=float)) / np.bincount(index)
+    numbers = real_numbers(values, "values over originals", missing=True)
+    index = numbered(originals, len(numbers))
+    return np.bincount(index, weights=numbers) / np.bincount(index)

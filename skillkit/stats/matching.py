@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from skillkit.checks import Positive, check_arguments, real_numbers
 from skillkit.errors import SkillkitError
 
 CALIPER = 0.25
@@ -83,13 +84,14 @@ class Matching:
         return bool(len(self.treated)) and bool((after <= BALANCED).all())
 
 
+@check_arguments
 def match(
     treated: Sequence[bool] | Mask,
     candidates: Sequence[bool] | Mask,
     strata: Sequence[int] | NDArray[np.integer],
     covariates: Mapping[str, Sequence[float] | Array],
     *,
-    caliper: float = CALIPER,
+    caliper: Positive = CALIPER,
 ) -> Matching:
     """Find for each treated unit a partner among the candidates of its stratum.
 
@@ -105,13 +107,14 @@ def match(
         covariates: name to values [units].
 
     Raises:
-        SkillkitError: arrays of different lengths, no covariate, a covariate that is not finite, or no
-            treated unit.
+        SkillkitError: arrays of different lengths, no covariate, a covariate that is not finite, a caliper
+            that is not above 0, or no treated unit. Without a candidate nobody gets a partner, and the groups
+            are not balanced.
     """
     wanted, allowed = np.asarray(treated, dtype=bool), np.asarray(candidates, dtype=bool)
     groups = np.asarray(strata)
-    allowed = allowed & ~wanted
     values = _table(covariates, wanted, allowed, groups)
+    allowed = allowed & ~wanted
     standard = np.zeros_like(values)
     found: list[tuple[int, int]] = []
     for group in np.unique(groups):
@@ -134,14 +137,11 @@ def match(
 def _table(covariates: Mapping[str, Sequence[float] | Array], *masks: NDArray[Any]) -> Array:
     if not covariates:
         raise SkillkitError("Matching needs at least one covariate, such as the standard deviation.")
-    columns = {name: np.asarray(values, dtype=float) for name, values in covariates.items()}
-    if {len(values) for values in columns.values()} | {len(mask) for mask in masks} != {len(masks[0])}:
+    columns = {name: real_numbers(values, f"The covariate {name!r}") for name, values in covariates.items()}
+    if any(mask.ndim != 1 for mask in masks) or {len(values) for values in columns.values()} | {
+        len(mask) for mask in masks
+    } != {len(masks[0])}:
         raise SkillkitError("Matching needs treated, candidates, strata and covariates of one length.")
-    for name, values in columns.items():
-        if not np.isfinite(values).all():
-            raise SkillkitError(
-                f"The covariate {name!r} is not finite everywhere. Leave such units out first."
-            )
     if not masks[0].any():
         raise SkillkitError("No unit is treated, so there is nothing to match.")
     return np.stack(list(columns.values()), axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from skillkit.checks import Finite, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
 
@@ -36,11 +37,12 @@ class Pooled:
     p: float
 
 
-def pool(measurements: Sequence[Measurement], border: float = 0.0, unit: str = "tasks") -> Pooled:
+@check_arguments
+def pool(measurements: Sequence[Measurement], border: Finite = 0.0, unit: str = "tasks") -> Pooled:
     """Pool one measurement per task (or other `unit`), weighted by how well each is known.
 
     Each measurement's standard error is taken from the width of its 95 % interval; one without an interval is
-    left out.
+    left out. A single one is given back as it is; of two, the interval is very wide (one degree of freedom).
 
     Raises:
         SkillkitError: no measurement has an interval of positive width.

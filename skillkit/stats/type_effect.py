@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from skillkit.checks import Count, Seed, Size, check_arguments, real_numbers
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
 
@@ -70,13 +71,14 @@ class TypeEffect:
         return Measurement(value, self.inside_pairs, "pairs", low, high, "range of permuted types")
 
 
+@check_arguments
 def type_effect(
     values: ArrayLike,
     types: Sequence[str],
     *,
-    permutations: int = 10_000,
-    resamples: int = 1000,
-    seed: int = 0,
+    permutations: Size = 10_000,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> TypeEffect:
     """The mean inside types minus the mean across types, with a permutation test and a bootstrap interval.
 
@@ -88,9 +90,9 @@ def type_effect(
         seed: of the permutations and resamples.
 
     Raises:
-        SkillkitError: the shape does not match the types.
+        SkillkitError: the shape does not match the types, infinite values, or no permutation.
     """
-    matrix, count = np.asarray(values, dtype=np.float64), len(types)
+    matrix, count = real_numbers(values, "type_effect: values", axes=None, missing=True), len(types)
     if matrix.shape != (count, count):
         raise SkillkitError(
             f"{count} types for values of shape {list(matrix.shape)}; give one type per task and values "

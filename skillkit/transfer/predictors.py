@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from skillkit.checks import Count, Share, check_arguments
 from skillkit.models.backbones import Backbone
 from skillkit.models.prompts import layout_of
 from skillkit.neurons.scores import NeuronScores, merge_subtasks, skill_neurons
@@ -31,7 +32,8 @@ from skillkit.transfer.zero_shot import Prompts
 Array = NDArray[np.float64]
 
 
-def skill_masks(scores: Mapping[str, Sequence[NeuronScores]], fraction: float) -> dict[str, Tensor]:
+@check_arguments
+def skill_masks(scores: Mapping[str, Sequence[NeuronScores]], fraction: Share) -> dict[str, Tensor]:
     """Skill neurons of each task, bool [sites, width], from the mean scores of its prompts (one per seed)."""
     masks = {}
     for task, by_seed in scores.items():
@@ -43,6 +45,7 @@ def skill_masks(scores: Mapping[str, Sequence[NeuronScores]], fraction: float) -
     return masks
 
 
+@check_arguments
 def prompt_similarities(
     backbone: Backbone,
     prompts: Prompts,
@@ -87,19 +90,22 @@ def prompt_similarities(
     return result
 
 
+@check_arguments
 def predicted_by(predicted: pd.DataFrame, metric: str) -> Measurement:
     """How well a metric predicts transfer per target, from a `prediction_table`."""
     rows = predicted[(predicted["metric"] == metric) & (predicted["aggregation"] == "tgt_off")]
     return Measurement.of_row(rows.iloc[0].to_dict())
 
 
+@check_arguments
 def best_embedding_metric(predicted: pd.DataFrame) -> str:
     """The one of the four embedding metrics that predicts transfer best per target."""
     return max(METRICS, key=lambda metric: predicted_by(predicted, metric).value)
 
 
+@check_arguments
 def predictor_claims(
-    predicted: pd.DataFrame, similar: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: int = 1000
+    predicted: pd.DataFrame, similar: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: Count = 1000
 ) -> list[dict[str, Any]]:
     """What the papers claim of ON as a predictor of transfer, with the verdicts of these tasks.
 

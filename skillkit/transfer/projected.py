@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -115,6 +116,7 @@ class Direction:
     untrained: Projector
 
 
+@check_arguments
 def stored_prompts(
     files: Mapping[str, Mapping[int, Path]],
     backbone: Backbone,
@@ -136,11 +138,13 @@ def stored_prompts(
     }
 
 
+@check_arguments
 def project_all(projector: Projector, prompts: Mapping[int, SoftPrompt]) -> dict[int, SoftPrompt]:
     """What a projector makes of each prompt, by seed."""
     return {seed: projector.project(prompt) for seed, prompt in prompts.items()}
 
 
+@check_arguments
 def try_projection(
     plan: ProjectionPlan,
     target: Backbone,
@@ -194,12 +198,13 @@ def try_projection(
     return Direction(table, fitted["task tuning, group"], untrained)
 
 
+@check_arguments
 def method_table(
     backbone: Backbone,
     methods: Mapping[str, Prompts],
     tasks: Mapping[str, TaskData | EncodedTask],
     *,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> pd.DataFrame:
     """Accuracy of each method's prompts on the test split of their own task; every task is tokenised once.
 
@@ -231,6 +236,7 @@ def method_table(
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def all_directions(
     directions: Mapping[tuple[str, str], Direction], majority: Mapping[str, float]
 ) -> pd.DataFrame:
@@ -251,6 +257,7 @@ def all_directions(
     return table
 
 
+@check_arguments
 def relative_summary(table: pd.DataFrame) -> pd.DataFrame:
     """The share of the own prompt that each method reaches, mean over the tasks of a role and over seeds.
 
@@ -269,6 +276,7 @@ def relative_summary(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@check_arguments
 def projection_claims(table: pd.DataFrame, starts: Starts | None = None) -> list[dict[str, Any]]:
     """What Su et al. claim of projected prompts, with the verdicts of these directions, tasks and seeds.
 

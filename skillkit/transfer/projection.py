@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
@@ -127,6 +128,7 @@ class Fit:
     history: pd.DataFrame
 
 
+@check_arguments
 def new_projector(
     source: SoftPrompt,
     target: Backbone,
@@ -134,7 +136,7 @@ def new_projector(
     length: int | None = None,
     bottleneck: int = 768,
     norm: bool = True,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Projector:
     """An untrained projector from prompts shaped like `source` to prompts of `target`, by default as long."""
     scale = float(target.embeddings.weight.float().std()) if norm else None
@@ -145,6 +147,7 @@ def new_projector(
     return projector.to(target.device)
 
 
+@check_arguments
 def copy_through(prompt: SoftPrompt, target: Backbone) -> SoftPrompt:
     """A control: the prompt as it is, with columns cut off, or filled with zeros, to the target's width."""
     width, hidden = prompt.matrix.shape[1], target.hidden_size
@@ -153,6 +156,7 @@ def copy_through(prompt: SoftPrompt, target: Backbone) -> SoftPrompt:
     return SoftPrompt(matrix, {key: value for key, value in prompt.meta.items() if key != "backbone"})
 
 
+@check_arguments
 def fit_distance(
     projector: Projector,
     pairs: Sequence[tuple[SoftPrompt, SoftPrompt]],
@@ -208,6 +212,7 @@ Sample = tuple[str, Tensor, Batch]
 """A task, one of its source prompts [length, hidden], and a batch of its examples."""
 
 
+@check_arguments
 def fit_tasks(
     projector: Projector,
     backbone: Backbone,
@@ -215,7 +220,7 @@ def fit_tasks(
     tasks: Mapping[str, TaskData | EncodedTask],
     budget: TuningBudget | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Fit:
     """Task tuning: the target backbone's label-word loss on one task, or on a group of tasks in turn.
 
@@ -278,12 +283,13 @@ def _first_prompt(prompts: Mapping[str, Sequence[SoftPrompt]], names: Sequence[s
     return prompts[names[0]][0]
 
 
+@check_arguments
 def samples(
     backbone: Backbone,
     prompts: Mapping[str, Sequence[SoftPrompt]],
     train: Mapping[str, Encoded],
-    batch_size: int,
-    seed: int,
+    batch_size: Size,
+    seed: Seed,
     after: int,
 ) -> Iterator[Sample]:
     """What `fit_tasks` learns from after some steps: the tasks in turn, and each one's prompts in turn."""
@@ -303,6 +309,7 @@ def _warm_up(step: int, steps: int) -> float:
     return min(1.0, step / max(1, steps // 10))
 
 
+@check_arguments
 def train_projector(
     target: Backbone,
     sources: Prompts,

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from skillkit.checks import Count, Level, Seed, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
 
@@ -33,6 +34,7 @@ AGGREGATIONS = {
 """The ways to turn two matrices into one Spearman correlation, and what each means."""
 
 
+@check_arguments
 def relative_transfer(transfer: ArrayLike) -> Array:
     """Transfer divided by each target's own-prompt value, [T, T]; NaN for a target whose own value is 0."""
     values = _square(transfer, "transfer")
@@ -40,6 +42,7 @@ def relative_transfer(transfer: ArrayLike) -> Array:
     return cast(Array, values / np.where(own > 0, own, np.nan))
 
 
+@check_arguments
 def prediction(metric: ArrayLike, transfer: ArrayLike) -> dict[str, float]:
     """Spearman correlation of `metric` with `transfer`, for each of `AGGREGATIONS`.
 
@@ -60,13 +63,14 @@ def prediction(metric: ArrayLike, transfer: ArrayLike) -> dict[str, float]:
     return {name: float(value[0]) for name, value in result.items()}
 
 
+@check_arguments
 def prediction_intervals(
     metric: ArrayLike,
     transfer: ArrayLike,
     *,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resamples: Count = 1000,
+    confidence: Level = 0.95,
+    seed: Seed = 0,
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals (low, high) over *tasks* for each of `AGGREGATIONS`.
 
@@ -78,13 +82,14 @@ def prediction_intervals(
     return {name: _interval(values, confidence) for name, values in drawn.items()}
 
 
+@check_arguments
 def prediction_difference(
     first: ArrayLike,
     second: ArrayLike,
     transfer: ArrayLike,
     *,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> dict[str, Measurement]:
     """How much better `first` predicts transfer than `second`, for each of `AGGREGATIONS`.
 
@@ -100,8 +105,9 @@ def prediction_difference(
     }
 
 
+@check_arguments
 def prediction_table(
-    metrics: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: int = 1000, seed: int = 0
+    metrics: Mapping[str, ArrayLike], transfer: ArrayLike, *, resamples: Count = 1000, seed: Seed = 0
 ) -> pd.DataFrame:
     """`prediction` of several metrics [T, T] by name, with 95 % bootstrap intervals over tasks.
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 from torch import Tensor
 
+from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import watch
 from skillkit.models.backbones import Backbone, FFNSite
@@ -35,6 +36,7 @@ METRICS = ("E_concat", "E_average", "C_concat", "C_average")
 """The metrics that look at the prompts' embeddings alone."""
 
 
+@check_arguments
 def similarity(first: SoftPrompt | ArrayLike, second: SoftPrompt | ArrayLike) -> dict[str, float]:
     """The four embedding metrics of two prompts [length, hidden], by name.
 
@@ -44,6 +46,7 @@ def similarity(first: SoftPrompt | ArrayLike, second: SoftPrompt | ArrayLike) ->
     return {name: float(values[0, 1]) for name, values in similarities([first, second]).items()}
 
 
+@check_arguments
 def similarities(
     prompts: Sequence[SoftPrompt | ArrayLike] | Mapping[str, Any], *, skip_rows: int = 0
 ) -> dict[str, Matrix]:
@@ -80,6 +83,7 @@ def similarities(
     }
 
 
+@check_arguments
 def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
     """Which neurons are above 0 at the answer slot when the backbone reads the prompt and no text.
 
@@ -105,6 +109,7 @@ def activated(backbone: Backbone, prompt: SoftPrompt) -> Tensor:
     return active
 
 
+@check_arguments
 def overlap_rate(first: ArrayLike, second: ArrayLike, *, neurons: ArrayLike | None = None) -> float:
     """ON of two activation patterns: the cosine of the two 0/1 vectors (Su et al. 2022, section 6.1).
 
@@ -123,6 +128,7 @@ def overlap_rate(first: ArrayLike, second: ArrayLike, *, neurons: ArrayLike | No
     return float(overlap_rates([first, second], neurons=neurons)[0, 1])
 
 
+@check_arguments
 def overlap_rates(
     patterns: Sequence[ArrayLike] | Mapping[str, ArrayLike],
     *,
@@ -171,6 +177,7 @@ def overlap_rates(
         return cast(Matrix, shared / np.sqrt(np.outer(size, size)))
 
 
+@check_arguments
 def layer_groups(sites: Sequence[FFNSite], size: int = 3) -> dict[str, list[int]]:
     """Neighbouring sites of one stack in groups of `size`, by name: {"encoder 0-2": [0, 1, 2], …}.
 
@@ -188,6 +195,7 @@ def layer_groups(sites: Sequence[FFNSite], size: int = 3) -> dict[str, list[int]
     return groups
 
 
+@check_arguments
 def same_type(types: Sequence[str]) -> Matrix:
     """1 where two tasks have the same type, else 0, [T, T]: the baseline for every similarity metric."""
     names = np.asarray(types)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skillkit.checks import check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
@@ -87,6 +88,7 @@ class Starts:
         return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
 
 
+@check_arguments
 def choose_starts(types: Mapping[str, str], most: int) -> dict[str, dict[str, str]]:
     """For a few targets, one of each task type, whose prompts to start from.
 
@@ -114,6 +116,7 @@ def choose_starts(types: Mapping[str, str], most: int) -> dict[str, dict[str, st
     }
 
 
+@check_arguments
 def tune_from(
     backbone: Backbone,
     task_data: TaskData | EncodedTask,
@@ -173,6 +176,7 @@ def _tune_one(
     return curve, {**vars(measured), "validation_accuracy": tuned.validation_accuracy}
 
 
+@check_arguments
 def speed_ups(curves: pd.DataFrame, *, tolerance: float = 0.01) -> pd.DataFrame:
     """How much sooner each start gets there than the fresh run of the same seed (Su et al. 2022, section 4).
 
@@ -219,6 +223,7 @@ def _first_step(run: pd.DataFrame, level: float) -> float:
     return float(there.min()) if len(there) else float("nan")
 
 
+@check_arguments
 def start_claims(starts: Starts) -> list[dict[str, Any]]:
     """What Su et al. claim of other tasks' prompts as a start, with the verdicts of these runs."""
     claims = []

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.data.loading import TaskData, bare_text, texts_of
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -42,6 +43,7 @@ RANDOM, MAJORITY = "random prompt", "majority class"
 _RANDOM_SEED = 10_000  # so that an untuned prompt is not the start of a tuned one
 
 
+@check_arguments
 def drop_seen_tests(tasks: Mapping[str, TaskData]) -> dict[str, TaskData]:
     """The same tasks without the test examples whose text another task's prompt was tuned on.
 
@@ -76,6 +78,7 @@ def drop_seen_tests(tasks: Mapping[str, TaskData]) -> dict[str, TaskData]:
     return kept
 
 
+@check_arguments
 def sample_splits(tasks: Mapping[str, TaskData], **most: int | None) -> dict[str, TaskData]:
     """The same tasks with at most so many examples in the named splits: `sample_splits(tasks, test=500)`."""
     return {
@@ -177,13 +180,14 @@ class ZeroShot:
         return {seed: each for (s, t, seed), each in self.evaluations.items() if (s, t) == (source, target)}
 
 
+@check_arguments
 def zero_shot(
     backbone: Backbone,
     prompts: Prompts,
     tasks: Mapping[str, TaskData | EncodedTask],
     *,
     split: str = "test",
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> ZeroShot:
     """Answer every task with every prompt, with untuned prompts, and with its majority class.
 
@@ -210,13 +214,15 @@ def zero_shot(
     return ZeroShot(tuple(tasks), evaluations)
 
 
-def untuned_prompt(backbone: Backbone, like: SoftPrompt, seed: int) -> SoftPrompt:
+@check_arguments
+def untuned_prompt(backbone: Backbone, like: SoftPrompt, seed: Seed) -> SoftPrompt:
     """A prompt as tuning starts from (but of no run's seed), written and answered like another one."""
     matrix = SoftPrompt.initial(backbone, like.length, _RANDOM_SEED + seed).matrix
     kept: dict[str, Any] = {k: v for k, v in like.meta.items() if k in ("layout", "label_words")}
     return SoftPrompt(matrix, kept)
 
 
+@check_arguments
 def transfer_pairs(summary: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
     """The rows of a summary that pair two different tasks, those of one type first, with the column pair."""
     others = summary[summary["prompt"] == "other"]
@@ -225,6 +231,7 @@ def transfer_pairs(summary: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFr
     return pairs.sort_values("pair", ascending=False)
 
 
+@check_arguments
 def zero_shot_claims(
     summary: pd.DataFrame, effect: TypeEffect, types: Mapping[str, str]
 ) -> list[dict[str, Any]]:

@@ -224,7 +224,7 @@ def test_seed_fixes_the_null_and_zero_permutations_are_refused():
     prompt = SoftPrompt.initial(backbone, 2, 0)
     first, second = (score_with_null(backbone, prompt, data, permutations=25, seed=7)[1] for _ in range(2))
     torch.testing.assert_close(first.maxima, second.maxima)
-    with pytest.raises(SkillkitError, match="permutations=0"):
+    with pytest.raises(SkillkitError, match="permutations is 0"):
         score_with_null(backbone, prompt, data, permutations=0)
 
 

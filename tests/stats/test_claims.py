@@ -71,7 +71,9 @@ def test_an_untested_claim_carries_its_reason_and_no_number() -> None:
 def test_a_reason_takes_the_numbers_from_all_claims() -> None:
     rows = [claim("skill hurts more", {"value": 0.1, "low": 0.05, "high": 0.15, "n": 200}, source="Wang")]
     assert if_tested(rows, "") == rows
-    assert if_tested(rows, "too few texts") == [untested("skill hurts more", "too few texts", "Wang")]
+    (row,) = if_tested(rows, "too few texts")
+    assert (row["claim"], row["source"], row["reason"]) == ("skill hurts more", "Wang", "too few texts")
+    assert row["verdict"] == "not tested" and math.isnan(row["value"])
 
 
 def test_a_table_of_numbers_leaves_unknown_cells_empty() -> None:

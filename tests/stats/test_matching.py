@@ -107,7 +107,7 @@ def test_a_constant_covariate_is_no_obstacle():
     ("changes", "message"),
     [
         ({"covariates": {}}, "at least one covariate"),
-        ({"covariates": {"x": [1.0, np.nan, 2.0]}}, "'x' is not finite"),
+        ({"covariates": {"x": [1.0, np.nan, 2.0]}}, "covariate 'x': 1 of 3 values are NaN"),
         ({"covariates": {"x": [1.0, 2.0]}}, "of one length"),
         ({"treated": [False, False, False]}, "nothing to match"),
     ],

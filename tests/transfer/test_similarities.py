@@ -1,7 +1,6 @@
 """Similarity metrics against plain loops and their invariants."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from tiny import TASK, tiny_backbone
 
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import record
+from skillkit.models.backbones import FFNSite
 from skillkit.models.prompts import SoftPrompt
 from skillkit.transfer.similarities import (
     METRICS,
@@ -168,8 +168,8 @@ def test_overlap_on_skill_neurons_and_on_layer_groups():
 
 
 def test_layer_groups_stay_inside_a_stack():
-    sites = [SimpleNamespace(stack="encoder", layer=layer) for layer in range(4)]
-    sites += [SimpleNamespace(stack="decoder", layer=layer) for layer in range(2)]
+    sites = [FFNSite("encoder", layer, 20) for layer in range(4)]
+    sites += [FFNSite("decoder", layer, 20) for layer in range(2)]
     groups = layer_groups(sites, size=3)
     assert groups == {"encoder 0-2": [0, 1, 2], "encoder 3": [3], "decoder 0-1": [4, 5]}
     with pytest.raises(SkillkitError, match="at least one layer"):

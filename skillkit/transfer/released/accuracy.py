@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.loading import load_task
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
@@ -53,6 +54,7 @@ EVALUATION_SIZES = {
 _AS_SU = {"layout": "su", "label_words": "su"}
 
 
+@check_arguments
 def dropped_examples(release: Release) -> pd.DataFrame:
     """Is every published accuracy on a task with N examples a multiple of 1 / (floor(N / 64) * 64)?
 
@@ -83,6 +85,7 @@ def dropped_examples(release: Release) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def own_accuracy(
     backbone: Backbone,
     release: Release,
@@ -90,7 +93,7 @@ def own_accuracy(
     data: str | os.PathLike[str] | None = None,
     tasks: Sequence[str] | None = None,
     limit: int | None = None,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> pd.DataFrame:
     """Accuracy of each released prompt on its own task, read as Su et al. read it, beside the published one.
 

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 
+from skillkit.checks import Count, check_arguments
 from skillkit.transfer.ranking import prediction, prediction_table
 from skillkit.transfer.released.releases import (
     Array,
@@ -19,6 +20,7 @@ from skillkit.transfer.released.releases import (
 from skillkit.transfer.similarities import overlap_rate, same_type, similarities
 
 
+@check_arguments
 def metric_matrices(release: Release, *, skip_rows: int = 0) -> dict[str, Array]:
     """Every similarity of a release's tasks, [tasks, tasks] by name.
 
@@ -32,7 +34,8 @@ def metric_matrices(release: Release, *, skip_rows: int = 0) -> dict[str, Array]
     return matrices
 
 
-def correlations(release: Release, *, resamples: int = 1000) -> pd.DataFrame:
+@check_arguments
+def correlations(release: Release, *, resamples: Count = 1000) -> pd.DataFrame:
     """How well each similarity predicts the published transfer, with and without prompt row 0.
 
     Args:
@@ -56,6 +59,7 @@ def correlations(release: Release, *, resamples: int = 1000) -> pd.DataFrame:
     return whole[[*first, *(name for name in whole.columns if name not in first)]]
 
 
+@check_arguments
 def row_norms(release: Release) -> pd.DataFrame:
     """Length of each prompt's row 0 beside its other rows: task, row0, median (of the others), ratio.
 
@@ -75,6 +79,7 @@ def row_norms(release: Release) -> pd.DataFrame:
     )
 
 
+@check_arguments
 def norm_ordering(release: Release) -> float:
     """Mean over targets of the Spearman correlation of E_concat with minus the source prompt's norm.
 
@@ -86,6 +91,7 @@ def norm_ordering(release: Release) -> float:
     return prediction(distance, shortness - shortness.min() + 1)["tgt_off"]
 
 
+@check_arguments
 def training_norms(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """How long each of Ackermann & Ohmer's prompts was tuned, and how large it became.
 
@@ -112,6 +118,7 @@ def training_norms(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def seed_similarity(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Mean similarity of Ackermann & Ohmer's prompts of different seeds: model, metric, pairs, value, n.
 
@@ -141,6 +148,7 @@ def seed_similarity(folder: str | os.PathLike[str] | None = None) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def activation_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """ON of T5-XXL activation patterns while two prompts (QQP, SNLI) were tuned.
 

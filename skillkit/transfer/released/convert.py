@@ -12,10 +12,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from skillkit.checks import check_arguments
 from skillkit.errors import MissingFile
 from skillkit.transfer.released.releases import TYPES, type_of
 
 
+@check_arguments
 def convert_repository(checkout: str | os.PathLike[str], folder: str | os.PathLike[str]) -> list[Path]:
     """Make the neutral files of Su et al.'s final prompts and transfer results from a checkout of their code.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skillkit.checks import check_arguments
 from skillkit.errors import MissingFile, SkillkitError
 
 Array = NDArray[np.float64]
@@ -56,6 +57,7 @@ class Release:
         return Release(name, tuple(tasks), self.prompts[rows], self.transfer[square], overlap)
 
 
+@check_arguments
 def reference_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """The folder given, or else the one that the environment variable SKILLKIT_REFERENCE names.
 
@@ -76,6 +78,7 @@ def reference_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     return path
 
 
+@check_arguments
 def read_prompts(folder: str | os.PathLike[str], model: str) -> dict[str, Array]:
     """The released prompts of a model, float64 [length, hidden] by task.
 
@@ -86,6 +89,7 @@ def read_prompts(folder: str | os.PathLike[str], model: str) -> dict[str, Array]
     return read_arrays(Path(folder) / f"su_prompts_{model}.npz")
 
 
+@check_arguments
 def releases(folder: str | os.PathLike[str] | None = None) -> list[Release]:
     """Every released model that the folder holds prompts and transfer results for.
 
@@ -144,6 +148,7 @@ def _make_release(name: str, prompts: dict[str, Array], table: pd.DataFrame) -> 
     return Release(name, tuple(tasks), np.stack([prompts[task] for task in tasks]), matrix("metric"), overlap)
 
 
+@check_arguments
 def type_of(task: str, default: str | None = None) -> str:
     """The type of a task by their name for it; `default` for one that has none.
 
@@ -160,6 +165,7 @@ def type_of(task: str, default: str | None = None) -> str:
     return default
 
 
+@check_arguments
 def read_table(path: Path) -> pd.DataFrame:
     """One .csv file of the folder.
 
@@ -173,12 +179,14 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+@check_arguments
 def read_arrays(path: Path) -> dict[str, Array]:
     """All arrays of one .npz file of the folder, by name, as float64."""
     with open_arrays(path) as stored:
         return {name: stored[name].astype(np.float64) for name in stored.files}
 
 
+@check_arguments
 def open_arrays(path: Path) -> Any:
     """One .npz file of the folder, opened.
 

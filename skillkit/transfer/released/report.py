@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skillkit.checks import check_arguments
 from skillkit.stats.claims import claim, number
 from skillkit.stats.measurement import Measurement
 from skillkit.stats.type_effect import TypeEffect, type_effect
@@ -101,6 +102,7 @@ class Report:
         return wide.assign(change=100 * (wide[WITHOUT_ROW_0] - wide["all"]))
 
 
+@check_arguments
 def release_listing(releases: Mapping[str, Release]) -> pd.DataFrame:
     """What a folder holds: release, tasks, rows, width, published ON."""
     return pd.DataFrame(
@@ -114,6 +116,7 @@ def release_listing(releases: Mapping[str, Release]) -> pd.DataFrame:
     )
 
 
+@check_arguments
 def transfer_grid(release: Release) -> pd.DataFrame:
     """The published relative transfer for a heat map: row (source), column (target), value."""
     tasks = list(release.tasks)
@@ -121,6 +124,7 @@ def transfer_grid(release: Release) -> pd.DataFrame:
     return grid.rename_axis("row").reset_index().melt("row", var_name="column")
 
 
+@check_arguments
 def effects_table(effects: Mapping[str, TypeEffect]) -> pd.DataFrame:
     """Transfer inside and across types, one row per release."""
     rows = [
@@ -139,6 +143,7 @@ def effects_table(effects: Mapping[str, TypeEffect]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@check_arguments
 def correlations_table(report: Report) -> pd.DataFrame:
     """All correlations, times 100, with all prompt rows: a row per release and metric."""
     rows = report.correlations[report.correlations["rows"] == "all"]
@@ -150,6 +155,7 @@ def correlations_table(report: Report) -> pd.DataFrame:
     return wide.loc[order, list(AGGREGATIONS)].reset_index()
 
 
+@check_arguments
 def dead_row_table(report: Report) -> pd.DataFrame:
     """By release: length of row 0 relative to the other rows, and what leaving it out changes per target."""
     ratio = report.row_norms.groupby("release", sort=False)["ratio"]
@@ -161,6 +167,7 @@ def dead_row_table(report: Report) -> pd.DataFrame:
     return lengths.merge(by_metric).rename(columns=names)
 
 
+@check_arguments
 def overlap_lead(report: Report) -> str:
     """In Markdown: how far ON leads each rival per target, on the tasks that trained."""
     if not report.early:
@@ -179,6 +186,7 @@ def overlap_lead(report: Report) -> str:
     return head + "Its lead, in the same resamples of the tasks:\n\n" + "\n".join(lines)
 
 
+@check_arguments
 def release_claims(report: Report) -> list[dict[str, Any]]:
     """What Su et al. claim of their prompts, with the verdicts of what they released."""
     claims = [
@@ -214,6 +222,7 @@ def release_claims(report: Report) -> list[dict[str, Any]]:
     return claims
 
 
+@check_arguments
 def audit_items(report: Report, growth: pd.DataFrame | None = None) -> list[tuple[str, str]]:
     """What deviations of the released code change, measured on its files: the audit's item, and a sentence.
 
@@ -252,6 +261,7 @@ def audit_items(report: Report, growth: pd.DataFrame | None = None) -> list[tupl
     return sorted(items)
 
 
+@check_arguments
 def report_rows(report: Report) -> pd.DataFrame:
     """Metrics spearman, type_effect, row0_to_other_rows and norm_ordering, for a result table."""
     names = {"metric": "similarity", "rows": "prompt_rows"}
@@ -272,6 +282,7 @@ def report_rows(report: Report) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+@check_arguments
 def audit_rows(audit: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """The audit's items for a result table: metric audit, item, text, value (the item's place)."""
     return [
