@@ -4,13 +4,11 @@ No torch here: nothing is computed from a model.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 import pandas as pd
 
-from skillkit.checks import check_arguments, table_with
+from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
-from skillkit.stats.claims import FAILED, HELD, NOT_TESTED, UNDECIDED
 from skillkit.stats.measurement import FIELDS
 
 PAGES = ("01_prompt_tuning", "02_skill_neurons", "03_perturbation", "04_adversarial")
@@ -23,9 +21,6 @@ QUANTITIES: tuple[tuple[str, str, Mapping[str, object], float | None], ...] = (
     ("lost by skill neurons", PAGES[2], {"metric": "gap", "mode": "mean", "neurons": "matched - skill"}, 0.0),
     ("lost to attacks", PAGES[3], {"metric": "drop", "attack": "all"}, 0.0),
 )
-
-
-COUNTS = table_with("claim", "model", HELD, UNDECIDED, FAILED, "cells", made_by="count_claims")
 
 
 def _together(parts: Sequence[pd.DataFrame], what: str) -> pd.DataFrame:
@@ -99,55 +94,6 @@ def best_neurons(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         .rename(columns={"value": "neuron"})
         .merge(prompts[columns].rename(columns={"value": "prompt"}), on=["model", "task"])
     )
-
-
-@check_arguments
-def count_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """In how many tasks each claim held, by model.
-
-    Returns:
-        Columns page, claim, source, model, one for each verdict, and cells (how many tasks in all).
-
-    Raises:
-        SkillkitError: no table holds a claim.
-    """
-    parts = [
-        rows[rows["metric"] == "claim"].assign(page=page) for page, rows in tables.items() if "metric" in rows
-    ]
-    claims = _together(parts, "a claim")
-    keys = ["page", "claim", "source", "model"]
-    counts = (
-        claims.groupby([*keys, "verdict"], sort=False, dropna=False).size().unstack("verdict", fill_value=0)
-    )
-    counts = counts.reindex(columns=[HELD, UNDECIDED, FAILED, NOT_TESTED], fill_value=0)
-    return counts.assign(cells=counts.sum(axis=1)).reset_index()
-
-
-@check_arguments
-def sum_up(counts: Annotated[pd.DataFrame, COUNTS]) -> list[str]:
-    """One sentence per claim and model, worded by the counts."""
-    sentences = []
-    for row in counts.to_dict("records"):
-        held, failed, tested = row[HELD], row[FAILED], row["cells"] - row[NOT_TESTED]
-        if not tested:
-            word = "was not tested"
-        elif held == tested:
-            word = "held throughout"
-        elif failed == tested:
-            word = "did not hold anywhere"
-        elif held and not failed:
-            word = "held or stayed undecided"
-        elif failed and not held:
-            word = "did not hold or stayed undecided"
-        elif not held and not failed:
-            word = "stayed undecided"
-        else:
-            word = "was mixed"
-        sentences.append(
-            f"**{row['model']}**: *{row['claim']}* {word} "
-            f"({held} held, {row[UNDECIDED]} undecided, {failed} did not, {row[NOT_TESTED]} not tested)."
-        )
-    return sentences
 
 
 @check_arguments

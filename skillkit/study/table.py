@@ -67,7 +67,11 @@ NOTEBOOKS: dict[str, Notebook] = {
             "10_comparison",
             "Comparison over the study",
             "study",
-            reads=(_TUNING, _NEURONS, "03_perturbation", _ATTACK),
+            reads=(
+                *(_TUNING, _NEURONS, "03_perturbation", _ATTACK, "05_task_specificity", "06_origin"),
+                *("07_pruning", "08_transfer", "09_projection", "11_released_prompts", "12_factors"),
+                *("13_patching", "14_robust_tuning"),
+            ),
         ),
         Notebook("11_released_prompts", "The papers' released prompts", "study", needs="reference"),
         Notebook("12_factors", "What a skill neuron follows", reads=(_TUNING, _NEURONS), needs="factors"),

@@ -13,9 +13,7 @@ from skillkit.stats.comparison import (
     adversarial_slopes,
     audit_effects,
     best_neurons,
-    count_claims,
     overview,
-    sum_up,
 )
 from skillkit.stats.measurement import Measurement
 
@@ -77,16 +75,6 @@ def test_the_best_neuron_is_compared_where_it_answers_the_model_s_question(resul
     assert len(best_neurons({})) == 0
 
 
-def test_claims_are_counted_and_worded(results: Path) -> None:
-    counts = count_claims(collect_tables(results, "trial", PAGES, MODELS, TASKS))
-    assert counts[["model", "held", "undecided", "did not hold", "cells"]].values.tolist() == [
-        ["large", 1, 1, 0, 2],
-        ["small", 1, 1, 0, 2],
-    ]
-    counted = "(1 held, 1 undecided, 0 did not, 0 not tested)"
-    assert sum_up(counts)[0] == f"**large**: *tuning helps* held or stayed undecided {counted}."
-
-
 def test_models_and_tasks_outside_the_study_are_left_out(results: Path) -> None:
     tables = collect_tables(results, "trial", PAGES, ["small"], ["food"])
     assert set(tables) == {PAGES[0], PAGES[2]}
@@ -102,29 +90,6 @@ def test_slopes_name_the_text(results: Path) -> None:
 def test_nothing_run_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SkillkitError, match="Run the study first"):
         collect_tables(tmp_path, "trial", PAGES, MODELS, TASKS)
-
-
-def test_sentences_for_every_outcome() -> None:
-    def sentence(held: int, undecided: int, failed: int, untested: int = 0) -> str:
-        values = {
-            "page": "p",
-            "claim": "c",
-            "source": "s",
-            "model": "m",
-            "held": held,
-            "undecided": undecided,
-            "did not hold": failed,
-            "not tested": untested,
-        }
-        return sum_up(pd.DataFrame([values | {"cells": held + undecided + failed + untested}]))[0]
-
-    assert "held throughout" in sentence(3, 0, 0)
-    assert "did not hold anywhere" in sentence(0, 0, 3)
-    assert "did not hold or stayed undecided" in sentence(0, 1, 1)
-    assert "stayed undecided" in sentence(0, 2, 0)
-    assert "was mixed" in sentence(1, 0, 1)
-    assert "was not tested" in sentence(0, 0, 0, 2)
-    assert "held throughout (3 held, 0 undecided, 0 did not, 2 not tested)" in sentence(3, 0, 0, 2)
 
 
 def test_audit_effects_compare_the_two_ways_cell_by_cell() -> None:
