@@ -29,7 +29,8 @@ class Notebook:
     """A row of the table.
 
     `reads` names the notebooks whose results must be there first: those of the same model and task for a
-    `cell` notebook, of the same model for a `model` one, all of them for a `study` one. Every notebook
+    `cell` notebook, of the same model for a `model` one, all of them for a `study` one; those that a study
+    does not list are done without. Every notebook
     writes a table; `prompts` and `scores` say whether it also writes these files, one per seed. `needs`
     restricts it to tasks with an adversarial twin, to tasks with known generating factors, or to machines
     with the papers' released prompts (SKILLKIT_REFERENCE).

@@ -270,6 +270,8 @@ def test_every_shipped_study_is_valid(name):
     study = load_study(name, ROOT)
     assert study.title and study.description and study.budget["steps"]
     for row in map(find_notebook, study.notebooks):
+        if row.name == "10_comparison":
+            continue  # it sums up whatever pages a study has
         assert all(read in study.notebooks for read in row.reads), (
             f"{name} lists {row.name}, but not what it reads"
         )
