@@ -146,7 +146,7 @@ def encode_task(
     splits = {
         name: encode(backbone, split, task_data.task, layout) for name, split in task_data.splits.items()
     }
-    return EncodedTask(task_data.task, splits, task_data.source)
+    return EncodedTask(task_data.task, splits, task_data.source, task_data.notes)
 
 
 def labels_of(dataset: Dataset | Encoded) -> NDArray[np.int64]:
