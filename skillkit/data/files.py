@@ -21,7 +21,7 @@ _NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _OTHER_SUFFIXES = (".tsv", ".txt", ".xlsx", ".xls", ".arrow", ".ndjson", ".gz", ".zip", ".bz2", ".xz", ".pkl")
-_SHARD = re.compile(r"-\d+(-of-\d+)?$")
+_SHARD = re.compile(r"(-\d+(?:-of-\d+)?)$")  # train-00000-of-00002
 
 
 def split_files(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -61,16 +61,16 @@ def _meant(path: Path) -> str | None:
 
 def _remedy(path: Path, split: str) -> str:
     """What to do with a file or folder that means a split and is named in another way."""
+    taken = [name for name in (f"{split}{suffix}" for suffix in SUFFIXES) if (path.parent / name).exists()]
+    if taken and path.name not in taken:
+        return f"Remove it, or {taken[0]}: a split is one file."
     suffix = path.suffix.lower()
     if path.is_dir():
         return f"Write its rows to one file, {split}.parquet (in Python: dataset.to_parquet)."
-    if _SHARD.search(path.stem):
-        pieces = [other for other in path.parent.iterdir() if _SHARD.sub("", other.stem) in path.stem]
-        if len(pieces) > 1 or not suffix.endswith(SUFFIXES):
-            return f"Join the pieces into one file, {split}.parquet."
-    if suffix in SUFFIXES:
-        return f"Rename it to {split}{suffix}."
-    if suffix == ".ndjson":
-        return f"Rename it to {split}.jsonl."
-    kinds = "separated by commas" if suffix in (".tsv", ".txt") else "unpacked"
-    return f"Save it as {split}.csv, {kinds}, or as one of {', '.join(SUFFIXES)}."
+    shard = _SHARD.search(path.stem)
+    if shard and not shard[1].endswith("-of-00001"):
+        return f"Join the pieces into one file, {split}.parquet."
+    if suffix in (*SUFFIXES, ".ndjson"):
+        return f"Rename it to {split}{'.jsonl' if suffix == '.ndjson' else suffix}."
+    how = "separated by commas" if suffix in (".tsv", ".txt") else "unpacked"
+    return f"Save it as {split}.csv, {how}, or as one of {', '.join(SUFFIXES)}."

@@ -52,7 +52,7 @@ def _read_file(path: Path, task: Task) -> Table:
     try:
         if path.suffix == ".parquet":
             return read_parquet(path)
-        return read_csv(path, task.text_columns) if path.suffix == ".csv" else read_json(path)
+        return read_csv(path, task) if path.suffix == ".csv" else read_json(path)
     except SkillkitError:
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from skillkit.data.tables import Table
+from skillkit.data.tables import Table, counted
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 
@@ -33,7 +33,7 @@ def label_numbers(table: Table, task: Task) -> tuple[list[int], tuple[str, ...]]
     for row, label in enumerate(values):
         key = (type(label), label if isinstance(label, str | int | float) else repr(label))
         if key not in known:
-            known[key] = _number(label, task, table.label_names)
+            known[key] = label_number(label, task, table.label_names)
         number = known[key]
         if number is None:
             raise _refusal(table, row, label, task)
@@ -41,8 +41,14 @@ def label_numbers(table: Table, task: Task) -> tuple[list[int], tuple[str, ...]]
     return numbers, _mapped(table, values, numbers, task)
 
 
-def _number(label: Any, task: Task, names: tuple[str, ...] | None) -> int | None:
-    """The number of one label; None where it is not one of the task's."""
+def label_number(label: Any, task: Task, names: tuple[str, ...] | None = None) -> int | None:
+    """The number of one label; None where it is not one of the task's.
+
+    Args:
+        label: as a row has it.
+        task: whose labels are asked for.
+        names: those that the file gives to numbers.
+    """
     if isinstance(label, str):
         number = _by_name(label, task)
         if number is not None:
@@ -82,9 +88,13 @@ def _bare(name: str) -> str:
 def _refusal(table: Table, row: int, label: Any, task: Task) -> SkillkitError:
     place, carried = table.place(row), table.label_names
     expected = f"expected the numbers 0 to {len(task.labels) - 1} or the names {', '.join(task.labels)}"
-    if label is None or label == "" or label != label:
+    if label is None or label != label or str(label).strip() == "":
         return SkillkitError(f"No label in {place}; {expected}. Fill it in, or drop such rows.")
-    if carried and not isinstance(label, str | bool):
+    if isinstance(label, bool) or label in ("True", "False"):
+        return SkillkitError(
+            f"Label {label!r} in {place} does not say which label is meant; {expected}. Write one of these."
+        )
+    if carried and not isinstance(label, str):
         named = carried[int(label)] if isinstance(label, int) and 0 <= label < len(carried) else None
         return SkillkitError(
             f"Label {label!r}{f', which the file names {named!r},' if named else ''} in {place}; the file "
@@ -96,25 +106,24 @@ def _refusal(table: Table, row: int, label: Any, task: Task) -> SkillkitError:
 
 def _mapped(table: Table, values: list[Any], numbers: list[int], task: Task) -> tuple[str, ...]:
     """What to say about labels that are read as something else than they look like."""
-    names = table.label_names or ()
     pairs = [pair for pair in zip(values, numbers, strict=True) if pair[1] != HIDDEN]
     renamed = Counter(
-        (label, number)
+        (repr(label), number)
         for label, number in pairs
         if isinstance(label, str) and label != task.labels[number] and _by_name(label, task) is not None
     )
     renumbered = Counter(
-        (names[int(label)], number)
+        (str(int(label)), number)
         for label, number in pairs
-        if names and not isinstance(label, str) and int(label) != number
+        if not isinstance(label, str) and int(label) != number
     )
     return tuple(
-        f"{sum(found.values()):,} labels of {table.short} were read by {how}: "
-        + ", ".join(f"{label!r} as {task.labels[number]!r}" for label, number in sorted(found))
+        f"{counted(sum(found.values()), 'label')} of {table.short} {how}: "
+        + ", ".join(f"{label} as {task.labels[number]!r}" for label, number in sorted(found))
         + "."
         for found, how in (
-            (renamed, "their names, though these differ in case, spaces or length"),
-            (renumbered, "the names that it carries, since it numbers them in another order"),
+            (renamed, "written in another way than in the task table"),
+            (renumbered, "numbered in another order, and read by the names in the file"),
         )
         if found
     )

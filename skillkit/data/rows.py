@@ -12,7 +12,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from skillkit.data.labels import HIDDEN, label_numbers
-from skillkit.data.tables import Table, arrow_table
+from skillkit.data.tables import Table, arrow_table, counted
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 
@@ -51,8 +51,8 @@ def checked_rows(table: Table, task: Task, split: str) -> Rows:
     if len(kept) < len(numbers):
         left_out = len(numbers) - len(kept)
         notes.append(
-            f"{left_out:,} of {len(numbers):,} rows of {table.short} have a hidden label ({HIDDEN}) "
-            "and were left out."
+            f"Left out of {table.short}: {counted(left_out, 'row')} of {len(numbers):,} whose label is "
+            f"hidden ({HIDDEN})."
         )
         whole = whole.select(kept)
     return Rows(whole, tuple(notes), table.name)
@@ -68,9 +68,9 @@ def _texts(table: Table, column: str) -> tuple[list[str], list[str]]:
     texts = [value if isinstance(value, str) else str(value) for value in values]
     empty = [row for row, text in enumerate(texts) if not text.strip()]
     notes = [
-        f"{len(rows):,} values in column {column!r} of {table.short} are {what} (the first in "
+        f"{counted(len(rows), thing)} in column {column!r} of {table.short}{how} (first in "
         f"{table.number(rows[0])})."
-        for rows, what in ((numbers, "numbers, and were read as texts"), (empty, "empty texts"))
+        for rows, thing, how in ((numbers, "number", ", read as text"), (empty, "empty text", ""))
         if rows
     ]
     return texts, notes
@@ -82,7 +82,7 @@ def _no_text(table: Table, column: str, row: int, value: Any) -> SkillkitError:
         return SkillkitError(f"No text in column {column!r}, {place}. Write a text, or drop such rows.")
     return SkillkitError(
         f"Column {column!r} holds {value!r:.60} in {place}, which is not a text. "
-        "Write it in quotation marks, or drop such rows."
+        "Write a text there (a number in quotation marks), or drop such rows."
     )
 
 

@@ -53,10 +53,10 @@ class Table:
     def need(self, columns: Sequence[str]) -> None:
         """Raise SkillkitError when there is no row, or a column is missing."""
         missing = [column for column in columns if column not in self.columns]
-        if missing:
+        if missing and self.columns:
             raise SkillkitError(
                 f"Missing column {', '.join(map(repr, missing))} in {self.name}; "
-                f"it has {', '.join(map(repr, self.columns)) or 'none'}. "
+                f"it has {', '.join(map(repr, self.columns))}. "
                 "Rename the columns of the file to those of skillkit/data/tasks.py."
             )
         if len(self) == 0:
@@ -85,6 +85,11 @@ def arrow_table(table: Table, replaced: Mapping[str, Column]) -> pa.Table:
 def short_name(path: Path) -> str:
     """A file's name with the task's folder: no page shows where on a disk the data lie."""
     return f"{path.parent.name}/{path.name}"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def check_names(names: Sequence[str], path: Path) -> None:

@@ -8,24 +8,25 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from skillkit.data.tables import Column, Table, check_names, short_name
+from skillkit.data.labels import label_number
+from skillkit.data.tables import Column, Table, check_names, counted, short_name
+from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def read_csv(path: Path, texts: Sequence[str]) -> Table:
+def read_csv(path: Path, task: Task) -> Table:
     """A CSV file: fields separated by commas, texts in quotation marks where they hold commas or lines.
 
     Args:
         path: the file.
-        texts: columns that are never read as numbers; `label` is left as text, too.
+        task: its text columns, and the labels, are never read as numbers.
 
     Raises:
         SkillkitError: another encoding or separator, stray quotation marks, or lines of another length.
@@ -39,15 +40,15 @@ def read_csv(path: Path, texts: Sequence[str]) -> Table:
     check_names(header, path)
     columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
     columns = columns or {name: [] for name in header}
-    _refuse_swallowed_rows(columns.get("label", []), header, content, spans, path)
+    _refuse_swallowed_rows(header, content, spans, path, task)
     long = [span for span in spans if span[1] > span[0]]
     note = (
-        f"{len(long)} rows of {short_name(path)} span several lines, the first of them from line "
-        f"{long[0][0]} to {long[0][1]}; if that is not meant, a quotation mark is left open there."
+        f"{counted(len(long), 'text')} of {short_name(path)} with line breaks (first in lines "
+        f"{long[0][0]} to {long[0][1]}): if that is not meant, a quotation mark is left open there."
         if long
         else ""
     )
-    kept = {"label", *texts, *(f"original_{column}" for column in texts)}
+    kept = {"label", *task.text_columns, *(f"original_{column}" for column in task.text_columns)}
     return Table(
         {name: values if name in kept else _numbers(values) for name, values in columns.items()},
         str(path),
@@ -132,16 +133,18 @@ def _records(content: str, path: Path) -> tuple[list[str], list[list[str]], list
 
 
 def _refuse_swallowed_rows(
-    labels: Sequence[str], header: list[str], content: str, spans: list[tuple[int, int]], path: Path
+    header: list[str], content: str, spans: list[tuple[int, int]], path: Path, task: Task
 ) -> None:
     """Refuse a row over several lines each of which would be a whole row, label included."""
-    if not labels:
+    if "label" not in header:
         return
-    known, at = set(labels), header.index("label")
-    lines = content.split("\n")
+    at = header.index("label")
+    lines = list(io.StringIO(content, newline=""))
     for first, last in spans:
+        if first == last:
+            continue
         parts = [next(csv.reader([line], quoting=csv.QUOTE_NONE), []) for line in lines[first - 1 : last]]
-        if last > first and all(len(part) == len(header) and part[at].strip() in known for part in parts):
+        if all(len(part) == len(header) and label_number(part[at], task) is not None for part in parts):
             raise SkillkitError(
                 f'Lines {first} to {last} of {path} are one row, since a quotation mark (") opens in line '
                 f"{first} and closes in line {last}, but each of them looks like a row of its own. "
