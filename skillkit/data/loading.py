@@ -60,6 +60,8 @@ def load_task(
         raise SkillkitError(f"The train split of {task.name!r} has a single example. Give a larger file.")
     if limit is not None:
         splits = {split: _sample(dataset, limit, task.name, split, seed) for split, dataset in splits.items()}
+    if source.startswith("folder "):  # pages name it, and are read on other machines
+        source = f"the folder {Path(source.removeprefix('folder ')).resolve().name}"
     return TaskData(task, splits, source, notes)
 
 
