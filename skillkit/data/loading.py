@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from skillkit.classroom.splits import classroom_splits
+from skillkit.classroom.splits import check_seed, classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.files import SPLITS
 from skillkit.data.folder import read_folder
 from skillkit.data.hub import read_hub
 from skillkit.data.rows import Rows
-from skillkit.data.splits import AnySplits, TaskData
+from skillkit.data.splits import AnySplits, Splits, TaskData
 from skillkit.data.tasks import Task, get_task
 from skillkit.errors import SkillkitError
 from skillkit.files import text_digest
@@ -72,7 +72,14 @@ def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]
     first, ``<task>-neu`` for the middle one against the rest. More classes: ``<task>-<label>`` asks for one
     class against the rest. Each split is down-sampled to equally many examples of both answers, at random
     under ``seed`` (the released code takes the first ones). A binary task comes back as it is.
+
+    Raises:
+        SkillkitError: something else than a task with its splits, a seed that is no whole number, or a split
+            without an example for one of the answers.
     """
+    if not isinstance(task_data, Splits):
+        raise SkillkitError(f"Subtasks are made of what load_task returns, not of {task_data!r:.60}.")
+    check_seed(seed)
     task, count = task_data.task, len(task_data.task.labels)
     if count == 2:
         return {task.name: task_data}
@@ -93,7 +100,17 @@ def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]
 
 
 def texts_of(dataset: Dataset, task: Task) -> Iterable[str]:
-    """All texts of a split, column by column."""
+    """All texts of a split, column by column.
+
+    Raises:
+        SkillkitError: a column of the task is missing.
+    """
+    missing = [column for column in task.text_columns if column not in dataset.column_names]
+    if missing:
+        raise SkillkitError(
+            f"Task {task.name!r} needs column {missing[0]!r}; the data set has "
+            f"{', '.join(dataset.column_names)}."
+        )
     return (text for column in task.text_columns for text in dataset[column][:])
 
 
@@ -106,18 +123,13 @@ def _check_arguments(data: object, seed: object, limit: object) -> None:
     """Raise SkillkitError for arguments of `load_task` of a wrong kind."""
     if not (data is None or isinstance(data, str | os.PathLike)):
         raise SkillkitError(f"data={data!r} is not a folder. Give its path, None, or '' for the Hub.")
-    _check_seed(seed)
+    check_seed(seed)
     if limit is None:
         return
     if isinstance(limit, bool) or not isinstance(limit, Integral):
         raise SkillkitError(f"limit={limit!r} is not a whole number. Give one, or None for all examples.")
     if limit < 1:
         raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
-
-
-def _check_seed(seed: object) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise SkillkitError(f"seed={seed!r} is not a whole number. Give one, such as 0.")
 
 
 def _digest(dataset: Dataset) -> str:

@@ -33,7 +33,7 @@ class Splits(ABC, Generic[Data]):
         Raises:
             SkillkitError: the task has no such split.
         """
-        if name not in self.splits:
+        if not isinstance(name, str) or name not in self.splits:
             raise SkillkitError(
                 f"Task {self.task.name!r} from {self.source} has no {name!r} split, "
                 f"only {', '.join(self.splits)}."

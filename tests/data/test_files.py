@@ -8,8 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from tiny import toy_data
 
-from skillkit.data.loading import TaskData, load_task
+from skillkit.classroom.splits import classroom_splits, draw_examples, draw_task
+from skillkit.classroom.tasks import find_task
+from skillkit.data.loading import TaskData, binary_subtasks, load_task, texts_of
+from skillkit.data.tasks import get_task
 from skillkit.errors import MissingFile, SkillkitError
 
 TRAIN = "sentence,label\n" + "a great film,1\na dull film,0\n" * 5
@@ -281,6 +285,26 @@ class TestAnnotations:
 def test_arguments_of_a_wrong_kind_are_named(options):
     with pytest.raises(SkillkitError, match=f"{next(iter(options))}="):
         load_task("film_sentiment", **options)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda data: binary_subtasks(None),
+        lambda data: binary_subtasks(data.test),
+        lambda data: binary_subtasks(data, seed="x"),
+        lambda data: data.split(["test"]),
+        lambda data: texts_of(data.test, get_task("mnli")),
+        lambda data: classroom_splits("film_sentiment", seed="x"),
+        lambda data: classroom_splits(None),
+        lambda data: draw_task([]),
+        lambda data: draw_examples(find_task("film_sentiment"), "dev", 4),
+        lambda data: draw_examples(find_task("film_sentiment"), "test", 0),
+    ],
+)
+def test_every_function_refuses_what_it_cannot_use(call):
+    with pytest.raises(SkillkitError):
+        call(toy_data())
 
 
 @pytest.mark.parametrize("name", [None, 3, [], b"sst2"])
