@@ -1,50 +1,68 @@
-"""Peak memory of scoring for few examples and for eight times as many: it must not grow.
+"""Peak memory of scoring, answering and tuning with 2,000 texts and with 20,000: it must stay within 10 %.
 
-Each is measured in a process of its own.
+Each is measured in a process of its own, on texts of a bundled task, repeated as often as it takes.
 
-python benchmarks/memory.py [--model minilm] [--examples 64]
+python benchmarks/memory.py [--model mini-roberta] [--few 2000] [--many 20000]
 """
 
+import argparse
 import resource
 import subprocess
 import sys
 
-from datasets import Dataset, concatenate_datasets
-from ratio import arguments, load
+from skillkit import (
+    SoftPrompt,
+    TaskData,
+    TuningBudget,
+    encode_task,
+    load_backbone,
+    load_task,
+    score_neurons,
+    tune_prompt,
+)
+from skillkit.models.evaluation import evaluate
 
-from skillkit.data.loading import TaskData
-from skillkit.models.prompts import SoftPrompt
-from skillkit.neurons.scores import score_neurons
 
-
-def peak(times: int) -> tuple[float, float]:
-    """Peak resident memory in MB before scoring and after it, with every example repeated so many times."""
-    options = arguments(__doc__)
-    backbone, data = load(options)
-
-    def repeated(split: Dataset) -> Dataset:
-        return concatenate_datasets([split] * times)
-
-    splits = {name: repeated(split) for name, split in data.splits.items()}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    score_neurons(
-        backbone, SoftPrompt.initial(backbone, options.length, 0), TaskData(data.task, splits, data.source)
-    )
-    return before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def work(name: str, model: str, texts: int) -> float:
+    """Do one thing with so many texts in each split, and return the peak resident memory in MB."""
+    backbone, data = load_backbone(model), load_task("film_sentiment")
+    rows = [row % len(data.train) for row in range(texts)]
+    split = data.train.select(rows)
+    repeated = TaskData(data.task, {"train": split, "validation": split, "test": split}, data.source)
+    if name == "score":
+        score_neurons(backbone, SoftPrompt.initial(backbone, 16, 0), repeated)
+    elif name == "evaluate":
+        evaluate(backbone, SoftPrompt.initial(backbone, 16, 0), repeated.test, data.task)
+    else:
+        encoded = encode_task(backbone, repeated)
+        tune_prompt(backbone, encoded, TuningBudget(length=16, steps=5, evaluate_every=5), seed=0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
-    times = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("times=")), None)
-    sys.argv = [a for a in sys.argv if not a.startswith("times=")]
-    if times:
-        print(*peak(times))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="mini-roberta")
+    parser.add_argument("--few", type=int, default=2000)
+    parser.add_argument("--many", type=int, default=20000)
+    parser.add_argument("--what", nargs="*", default=["score", "evaluate", "tune"])
+    parser.add_argument("--one", nargs=2, help="measure this in this process: what, and how many texts")
+    options = parser.parse_args()
+    if options.one:
+        print(work(options.one[0], options.model, int(options.one[1])))
     else:
-        added = {}
-        for times in (1, 8):
-            command = [sys.executable, __file__, *sys.argv[1:], f"times={times}"]
-            before, after = map(float, subprocess.check_output(command, text=True).split()[-2:])
-            added[times] = after - before
-            print(f"{times} times the examples: {before:.0f} MB before scoring, {after:.0f} MB at its peak")
-        print(
-            f"scoring 8 times the examples takes {added[8] - added[1]:+.0f} MB more (target: 0, within 10 %)"
-        )
+        for what in options.what:
+            few, many = (
+                float(
+                    subprocess.check_output(
+                        [sys.executable, __file__, "--model", options.model, "--one", what, str(texts)],
+                        text=True,
+                    ).split()[-1]
+                )
+                for texts in (options.few, options.many)
+            )
+            verdict = "within" if many <= 1.1 * few else "ABOVE"
+            print(
+                f"{what}: {few:.0f} MB with {options.few:,} texts, {many:.0f} MB with {options.many:,} "
+                f"({many / few - 1:+.1%}, {verdict} the target of 10 %)",
+                flush=True,
+            )

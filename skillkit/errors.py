@@ -19,7 +19,7 @@ class MissingFile(SkillkitError, FileNotFoundError):
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> SkillkitError:
     """The error for a name that is not in a table, with the nearest known name."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1) if isinstance(name, str) else []
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     listing = f" Known: {', '.join(known)}." if known else ""
     return SkillkitError(f"Unknown {kind} {name!r}.{suggestion}{listing}{' ' + hint if hint else ''}")

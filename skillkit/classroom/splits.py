@@ -14,6 +14,7 @@ seed.
 from __future__ import annotations
 
 from functools import lru_cache
+from numbers import Integral
 
 import pyarrow as pa
 from datasets import Dataset, Features, Value
@@ -22,6 +23,7 @@ from skillkit.classroom.attacks import twin_rows
 from skillkit.classroom.drawing import Draw, Example, Picker, bucket
 from skillkit.classroom.kinds import ClassroomTask, row_of
 from skillkit.classroom.tasks import TASKS, find_task
+from skillkit.errors import SkillkitError, unknown
 
 SIZES = {"train": 3000, "validation": 400, "test": 1000}
 
@@ -30,8 +32,23 @@ HELD_OUT_WORD = 0.5
 HELD_OUT_TEMPLATE = 0.3
 
 
+def check_seed(seed: object) -> None:
+    """Raise SkillkitError unless a seed is a whole number."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise SkillkitError(f"seed={seed!r} is not a whole number. Give one, such as 0.")
+
+
 def draw_examples(task: ClassroomTask, split: str, size: int, seed: int = 0) -> list[Example]:
-    """Different examples of one split before label noise, with each label equally often."""
+    """Different examples of one split before label noise, with each label equally often.
+
+    Raises:
+        SkillkitError: an unknown split, or a size or seed that is no whole number.
+    """
+    if split not in SIZES:
+        raise unknown("split", split, SIZES)
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise SkillkitError(f"size={size!r} is not a positive whole number of examples.")
+    check_seed(seed)
     draw = Draw("classroom", task.name, split, seed)
     examples: list[Example] = []
     known: set[tuple[str, ...]] = set()
@@ -78,9 +95,10 @@ def draw_task(name: str, seed: int = 0) -> None:
     Later calls of `classroom_splits` in this process, or in forks of it, find them drawn.
 
     Raises:
-        SkillkitError: for an unknown name.
+        SkillkitError: for an unknown name, or a seed that is no whole number.
     """
     task = find_task(name)
+    check_seed(seed)
     for split in ("test",) if task.original else SIZES:
         _clean_split(task.original or name, split, seed)
 
@@ -91,9 +109,10 @@ def classroom_splits(name: str, seed: int = 0) -> dict[str, Dataset]:
     The same name and seed give the same bytes everywhere.
 
     Raises:
-        SkillkitError: for an unknown name.
+        SkillkitError: for an unknown name, or a seed that is no whole number.
     """
     task = find_task(name)
+    check_seed(seed)
     if task.original:
         examples, labels = _clean_split(task.original, "test", seed)
         return {"test": _dataset(task, twin_rows(TASKS[task.original], examples, labels, seed))}

@@ -145,6 +145,6 @@ def find_task(name: str) -> ClassroomTask:
     Raises:
         SkillkitError: there is none; the message lists the bundled tasks.
     """
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise unknown("bundled task", name, TASKS)
     return TASKS[name]

@@ -18,12 +18,14 @@ Data = TypeVar("Data")
 class Splits(ABC, Generic[Data]):
     """A task with its splits. Adversarial tasks have a test split only; asking for another split raises.
 
-    ``source`` says in words where the splits come from.
+    ``source`` says in words where the splits come from. ``notes`` are sentences about what was left out of
+    the files, or read as something else than it looks like; there are none for clean data.
     """
 
     task: Task
     splits: dict[str, Data]
     source: str
+    notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> Data:
         """The split of that name.
@@ -31,7 +33,7 @@ class Splits(ABC, Generic[Data]):
         Raises:
             SkillkitError: the task has no such split.
         """
-        if name not in self.splits:
+        if not isinstance(name, str) or name not in self.splits:
             raise SkillkitError(
                 f"Task {self.task.name!r} from {self.source} has no {name!r} split, "
                 f"only {', '.join(self.splits)}."

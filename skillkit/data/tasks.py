@@ -374,8 +374,10 @@ def get_task(name: str) -> Task:
     """The row of a task.
 
     Raises:
-        SkillkitError: there is no such task; the message names the nearest one.
+        SkillkitError: there is no such task (the message names the nearest one), or the name is no text.
     """
+    if not isinstance(name, str):
+        raise SkillkitError(f"A task is asked for by its name, such as 'sst2', not by {name!r:.60}.")
     if name in TASKS:
         return TASKS[name]
     tasks = all_tasks()

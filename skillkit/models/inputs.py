@@ -10,7 +10,6 @@ can for a data set), so that nothing is tokenised twice. Layouts decide how text
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +25,7 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
 from skillkit.models.passes import Batch
+from skillkit.models.ragged import Ragged
 
 LAYOUTS = ("standard", "wang", "su")
 
@@ -34,13 +34,16 @@ LAYOUTS = ("standard", "wang", "su")
 _SU_TEXT_TOKENS = 128
 _SU_T5_WIDTH = 130
 
+_CHUNK = 1000
+"""Texts that are tokenised at a time."""
+
 
 @dataclass(frozen=True)
 class Encoded:
     """A tokenised data set.
 
     Attributes:
-        ids: token ids of each example.
+        ids: token ids of each example, packed; `ids[row]` is a list.
         types: token types of each example, None for models without them.
         labels: label numbers, [examples].
         layout: how the texts are written (one of ``LAYOUTS``).
@@ -49,8 +52,8 @@ class Encoded:
         fixed_width: pad every batch to so many tokens, and attend to the padding; None: to the longest text.
     """
 
-    ids: list[list[int]]
-    types: list[list[int]] | None
+    ids: Ragged
+    types: Ragged | None
     labels: Tensor
     layout: str
     pad: int
@@ -63,31 +66,44 @@ class Encoded:
     @property
     def lengths(self) -> np.ndarray:
         """Tokens per example."""
-        return np.array([len(ids) for ids in self.ids])
+        return self.ids.lengths
 
     @cached_property
     def digest(self) -> str:
         """A name for these texts and labels: another one if any of them changes."""
-        content = json.dumps([self.ids, self.labels.tolist()], separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        digest = hashlib.sha256()
+        for part in (self.ids.values, self.ids.ends, self.labels.numpy()):
+            digest.update(f"{part.dtype.str}{len(part)}:".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()[:16]
 
     def select(self, rows: Sequence[int]) -> "Encoded":
         """Some of the examples, renumbered from 0."""
-        types = None if self.types is None else [self.types[i] for i in rows]
+        types = None if self.types is None else self.types.select(rows)
         labels = self.labels[torch.as_tensor(rows, dtype=torch.long)]
-        return Encoded(
-            [self.ids[i] for i in rows], types, labels, self.layout, self.pad, self.pad_left, self.fixed_width
-        )
+        return replace(self, ids=self.ids.select(rows), types=types, labels=labels)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> Batch:
-        """The examples of these rows as one padded batch on a device."""
-        width = self.fixed_width or max(1, max(len(self.ids[i]) for i in rows))
-        ids = self._pad([self.ids[i] for i in rows], width, self.pad)
-        mask = self._pad([[1] * len(self.ids[i]) for i in rows], width, 1 if self.fixed_width else 0)
-        types = None if self.types is None else self._pad([self.types[i] for i in rows], width, 0).to(device)
+        """The examples of these rows as one padded batch on a device.
+
+        Raises:
+            SkillkitError: no row.
+        """
+        if len(rows) == 0:
+            raise SkillkitError("A batch needs at least one row.")
+        chosen, left = self.ids.select(rows), self.pad_left
+        width = self.fixed_width or max(1, int(chosen.lengths.max()))
+        ids = chosen.padded(width, self.pad, left=left)
+        mask = chosen.ones().padded(width, 1 if self.fixed_width else 0, left=left)
+        types = None if self.types is None else self.types.select(rows).padded(width, 0, left=left)
         places = torch.as_tensor(list(rows), dtype=torch.long)
         return Batch(
-            places, ids.to(device), mask.to(device), types, self.labels[places].to(device), self.layout
+            places,
+            ids.to(device),
+            mask.to(device),
+            None if types is None else types.to(device),
+            self.labels[places].to(device),
+            self.layout,
         )
 
     def batches(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
@@ -114,13 +130,6 @@ class Encoded:
         for index in rng.permutation(len(chunks)):
             yield self.batch(chunks[index], device)
 
-    def _pad(self, lists: list[list[int]], width: int, value: int) -> Tensor:
-        padded = torch.full((len(lists), width), value, dtype=torch.long)
-        for row, values in enumerate(lists):
-            start = width - len(values) if self.pad_left else 0
-            padded[row, start : start + len(values)] = torch.tensor(values, dtype=torch.long)
-        return padded
-
 
 @dataclass(frozen=True)
 class EncodedTask(Splits[Encoded]):
@@ -143,15 +152,25 @@ def encode_task(
     Raises:
         SkillkitError: as ``encode``.
     """
+    if not isinstance(task_data, Splits):
+        raise SkillkitError(f"encode_task takes what load_task returns, not {task_data!r:.60}.")
     splits = {
         name: encode(backbone, split, task_data.task, layout) for name, split in task_data.splits.items()
     }
-    return EncodedTask(task_data.task, splits, task_data.source)
+    return EncodedTask(task_data.task, splits, task_data.source, task_data.notes)
 
 
 def labels_of(dataset: Dataset | Encoded) -> NDArray[np.int64]:
-    """The labels of a split, encoded or not, [examples]."""
-    return np.asarray(dataset.labels if isinstance(dataset, Encoded) else dataset["label"], dtype=np.int64)
+    """The labels of a split, encoded or not, [examples].
+
+    Raises:
+        SkillkitError: no data set, or one without labels.
+    """
+    if isinstance(dataset, Encoded):
+        return dataset.labels.numpy()
+    if not isinstance(dataset, Dataset) or "label" not in dataset.column_names:
+        raise SkillkitError(f"Labels are asked of a data set with a column 'label', not of {dataset!r:.80}.")
+    return np.asarray(dataset["label"], dtype=np.int64)
 
 
 def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: str = "standard") -> Encoded:
@@ -160,17 +179,57 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
     Texts are cut to ``backbone.max_text_tokens``, the longer of a pair first.
 
     Raises:
-        SkillkitError: empty data set, missing column, or a layout that the model family does not have.
+        SkillkitError: empty data set, missing column, something that is no text or no label of the task, a
+            layout that the model family does not have, or texts encoded for another model.
     """
     if isinstance(dataset, Encoded):
-        if dataset.layout != layout:
-            raise SkillkitError(
-                f"The data set was encoded in layout {dataset.layout!r}, the prompt asks for {layout!r}: "
-                "encode it again."
-            )
-        return dataset
+        return _same_encoding(backbone, dataset, layout)
     if layout not in LAYOUTS:
         raise unknown("layout", layout, LAYOUTS)
+    _check_columns(dataset, task)
+    labels = _checked_labels(dataset, task)
+    write = {"standard": _standard, "wang": _wang, "su": _su}[layout]
+    ids, types = [], []
+    for start in range(0, len(dataset), _CHUNK):  # the lists that a tokenizer returns are large
+        columns = dataset[start : start + _CHUNK]
+        parts = [_texts(columns[column], column, start) for column in task.text_columns]
+        texts = list(zip(*parts, strict=True))
+        written, kinds = write(backbone, task, texts)
+        ids.append(Ragged.of(written))
+        types += [] if kinds is None else [Ragged.of(kinds)]
+    return Encoded(
+        Ragged.joined(ids),
+        Ragged.joined(types) if types else None,
+        labels,
+        layout,
+        pad=backbone.tokenizer.pad_token_id,  # type: ignore[arg-type]
+        pad_left=backbone.family == "causal-lm",
+        fixed_width=_SU_T5_WIDTH if layout == "su" and backbone.family == "encoder-decoder" else None,
+    )
+
+
+def _same_encoding(backbone: Backbone, encoded: Encoded, layout: str) -> Encoded:
+    """The encoded texts, if they can be meant for this backbone and layout."""
+    if encoded.layout != layout:
+        raise SkillkitError(
+            f"The data set was encoded in layout {encoded.layout!r}, the prompt asks for {layout!r}: "
+            "encode it again."
+        )
+    words = backbone.embeddings.weight.shape[0]
+    if encoded.pad_left != (backbone.family == "causal-lm") or encoded.ids.values.max(initial=0) >= words:
+        raise SkillkitError(
+            f"The data set was encoded for another model than {backbone.name!r}: encode it again."
+        )
+    return encoded
+
+
+def _check_columns(dataset: Dataset, task: Task) -> None:
+    if not isinstance(task, Task):
+        raise SkillkitError(f"A task is a row of the task table (get_task), not {task!r:.60}.")
+    if not isinstance(dataset, Dataset):
+        raise SkillkitError(
+            f"Texts are encoded from a split of a task (load_task), not from {dataset!r:.60}."
+        )
     if len(dataset) == 0:
         raise SkillkitError(f"The data set for task {task.name!r} is empty.")
     missing = [c for c in (*task.text_columns, "label") if c not in dataset.column_names]
@@ -179,19 +238,29 @@ def encode(backbone: Backbone, dataset: Dataset | Encoded, task: Task, layout: s
             f"Task {task.name!r} needs column {missing[0]!r}; the data set has "
             f"{', '.join(dataset.column_names)}."
         )
-    texts = list(zip(*(dataset[column][:] for column in task.text_columns), strict=True))
-    labels = torch.tensor(dataset["label"][:], dtype=torch.long)
-    write = {"standard": _standard, "wang": _wang, "su": _su}[layout]
-    ids, types = write(backbone, task, texts)
-    return Encoded(
-        ids,
-        types,
-        labels,
-        layout,
-        pad=backbone.tokenizer.pad_token_id,  # type: ignore[arg-type]
-        pad_left=backbone.family == "causal-lm",
-        fixed_width=_SU_T5_WIDTH if layout == "su" and backbone.family == "encoder-decoder" else None,
-    )
+
+
+def _texts(values: list[object], column: str, start: int) -> list[str]:
+    """The values of a column from row `start` on, if all are texts."""
+    row = next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
+    if row is not None:
+        raise SkillkitError(
+            f"Column {column!r} holds {values[row]!r:.60} in row {start + row + 1} of the data set, which is "
+            "not a text. Write a text in each row, or drop such rows."
+        )
+    return values  # type: ignore[return-value]
+
+
+def _checked_labels(dataset: Dataset, task: Task) -> Tensor:
+    """The labels of a data set as int64, [examples], all of them the task's."""
+    labels, most = dataset["label"][:], len(task.labels) - 1
+    row = next((i for i, n in enumerate(labels) if type(n) is not int or not 0 <= n <= most), None)
+    if row is not None:
+        raise SkillkitError(
+            f"Label {labels[row]!r} in row {row + 1} of the data set for task {task.name!r}; expected the "
+            f"numbers 0 to {most}. load_task reads label names and leaves hidden labels out."
+        )
+    return torch.tensor(labels, dtype=torch.long)
 
 
 _Ids = list[list[int]]

@@ -29,6 +29,7 @@ from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
+from skillkit.models.ragged import Ragged
 
 Matrix = NDArray[np.float64]
 
@@ -215,8 +216,8 @@ def _no_text(backbone: Backbone, layout: str) -> Encoded:
         ids = list(tokenizer("")["input_ids"])  # type: ignore[arg-type]
     types = [[0] * len(ids)] if getattr(backbone.model.config, "type_vocab_size", 0) > 1 else None
     return Encoded(
-        [ids],  # type: ignore[list-item]
-        types,
+        Ragged.of([ids]),  # type: ignore[list-item]
+        None if types is None else Ragged.of(types),
         torch.zeros(1, dtype=torch.long),
         layout,
         pad=int(tokenizer.pad_token_id or 0),  # type: ignore[call-overload]
