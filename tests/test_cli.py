@@ -6,9 +6,10 @@ import types
 
 import pytest
 import yaml
-from project import PARAMETERS, ROOT, make_project, notebook
+from project import PARAMETERS, ROOT, make_page, make_project, notebook
 
 from skillkit import cli
+from skillkit.study.studies import load_study
 
 
 @pytest.fixture
@@ -106,9 +107,8 @@ def test_other_modules_bring_commands_that_are_loaded_when_asked_for(project, mo
 
 
 def test_status_counts_what_was_made(project, capsys):
-    table = project / "results/tiny/mini-t5/sst2/01_prompt_tuning.parquet"
-    table.parent.mkdir(parents=True)
-    table.touch()
+    study = load_study("tiny")
+    make_page(study, study.pages[0])
     assert cli.main(["status", "tiny"]) == 0
     assert "01_prompt_tuning           1 of   4 made" in capsys.readouterr().out
 
