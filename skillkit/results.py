@@ -14,6 +14,7 @@ study leaves out `<model>` too. No torch here: tables can be read and drawn with
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,6 +200,21 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return frame
 
 
+def check_folder(folder: Path, *, writing: bool = True) -> None:
+    """Raise SkillkitError unless `folder` is one to keep results in, or can be made."""
+    here = next((each for each in (folder, *folder.parents) if each.exists() or each.is_symlink()), Path("."))
+    if not here.is_dir():
+        what = "a file" if here.exists() else f"a link to {here.readlink()}, which is not there"
+        raise SkillkitError(
+            f"{here} is {what}, but results are to lie in a folder of that name. Move it away, or restore it."
+        )
+    if writing and not os.access(here, os.W_OK | os.X_OK):
+        raise SkillkitError(
+            f"No result can be written: the folder {here.absolute()} is read-only for you. "
+            "Change its permissions, or work in a copy of the project."
+        )
+
+
 def provenance_of(table: Path) -> Path:
     """File that says what made a table."""
     return table.with_suffix(".provenance.json")
@@ -245,7 +261,7 @@ def read_tables(
     paths = sorted(
         {path for level in ("", "*/", "*/*/") for path in folder.glob(f"{level}{notebook}.parquet")}
     )
-    frames = [read_table(path) for path in paths]
+    frames = [_with_places(read_table(path), path) for path in paths]
     if models is not None:
         frames = [frame[frame["model"].isin(models) | frame["model"].isna()] for frame in frames]
     if tasks is not None:
@@ -258,6 +274,13 @@ def read_tables(
     return pd.concat([frame.dropna(axis="columns", how="all") for frame in frames], ignore_index=True).pipe(
         _in_order
     )
+
+
+def _with_places(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table, unless it does not say whose results it holds."""
+    if lack := [name for name in ("model", "task") if name not in frame.columns]:
+        raise SkillkitError(f"{path} is no table of a page: it has no column {lack[0]!r}. {_remedy(path)}")
+    return frame
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from skillkit.files import atomic_write
 from skillkit.results import (
     COLUMNS,
     Place,
+    check_folder,
     check_measurements,
     measurements,
     read_table,
@@ -211,3 +212,29 @@ def test_a_process_counts_its_own_seconds():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) >= 0.3  # however busy the machine: it slept for so long
+
+
+def test_a_table_that_does_not_say_whose_it_is_is_refused(tmp_path):
+    path = tmp_path / "results" / "s" / "m" / "01_prompt_tuning.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"value": [1.0]}).to_parquet(path)
+    with pytest.raises(SkillkitError, match=r"no column 'model'\. `skillkit run s` makes its page again"):
+        read_tables(tmp_path / "results", "s", "01_prompt_tuning", models=["m"])
+
+
+def test_results_need_a_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "results" / "s"
+    check_folder(folder)
+    folder.parent.write_text("not a folder")
+    with pytest.raises(SkillkitError, match=r"results is a file.* Move it away"):
+        check_folder(folder)
+    folder.parent.unlink()
+    folder.parent.symlink_to(tmp_path / "gone")
+    with pytest.raises(SkillkitError, match=r"results is a link to .*gone, which is not there"):
+        check_folder(folder, writing=False)
+    folder.parent.unlink()
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("skillkit.results.os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(SkillkitError, match="read-only for you"):
+        check_folder(folder)
+    check_folder(folder, writing=False)

@@ -22,6 +22,7 @@ from typing import IO, TextIO
 import psutil
 
 from skillkit.errors import SkillkitError
+from skillkit.results import check_folder
 from skillkit.study.environment import EVENTS_VARIABLE, QUIET, processors
 from skillkit.study.failures import report_failures
 from skillkit.study.fork.process import warm_process
@@ -70,9 +71,10 @@ def run_study(
         Snakemake's exit status: 0 when all went well.
 
     Raises:
-        SkillkitError: the study has no page, its data are missing, or another run of it is alive.
+        SkillkitError: the study has no page, its data or a place for its results are missing, or another run
+            of it is alive.
     """
-    _refuse_empty(study)
+    _check(study, writing=True)
     study.check_data()
     # One more than there are processors: a page waits for its kernel and for files a good part of its time.
     cores = cores or processors() + 1
@@ -105,7 +107,7 @@ def plan(
     out: TextIO = sys.stdout,
 ) -> list[tuple[str, str]]:
     """What a run would do: each page that it would make, and why. Damaged results are told to `out`."""
-    _refuse_empty(study)
+    _check(study, writing=False)
     out.writelines(f"{line}\n" for line in look_over(study))
     command = [*_snakemake(config), "--dry-run", "--rerun-incomplete", *extra]
     run = _Run([*command, *(["--", *targets] if targets else [])])
@@ -115,10 +117,11 @@ def plan(
     return [(event.job.label, explain(event.job.reason)) for event in found if event.job]
 
 
-def _refuse_empty(study: Study) -> None:
-    """Raise SkillkitError for a study that makes no page, saying why not."""
+def _check(study: Study, *, writing: bool) -> None:
+    """Raise SkillkitError for a study that makes no page, or that has no place for its results."""
     if not study.pages:
         raise SkillkitError(f"Study {study.name!r} has no page to make. {study.why_empty()}")
+    check_folder(Path(study.results, study.name), writing=writing)
 
 
 @contextmanager
