@@ -33,16 +33,19 @@ _DATA_SUFFIXES = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".txt")
 
 
 class Digests:
-    """Digests of files, each taken once. Those of big files are remembered until the file changes its state:
-    its path, size or dates."""
+    """Digests of files, each taken once.
+
+    Those of big files are remembered from one plan to the next, by path, size and dates.
+    """
 
     def __init__(self, memory: Path = MEMORY) -> None:
         """Remember what is in the file `memory`, if it can be read."""
         self._memory = memory
         self._seen: dict[Path, str] = {}
         self._big: dict[str, str] = {}
-        with suppress(OSError, ValueError):
-            self._big = dict(json.loads(memory.read_text(encoding="utf-8")))
+        with suppress(OSError, ValueError, AttributeError):  # not there, cut off, or something else
+            kept = json.loads(memory.read_text(encoding="utf-8")).items()
+            self._big = {state: digest for state, digest in kept if isinstance(digest, str)}
 
     def of(self, path: Path) -> str:
         """The first digits of a file's digest, as the file was when this was first asked."""
