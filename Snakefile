@@ -5,20 +5,28 @@
 #
 # Which notebooks there are, and what each reads and writes, stands in skillkit/study/table.py; the models,
 # tasks, seeds and budget in studies/<name>.yaml. A page runs again when its notebook, code of the package
-# that it uses, its parameters or a result that it reads has changed, and then alone with what depends on
-# it.
+# that it uses, its task's data, its model's files, its parameters or a result that it reads has changed, or a
+# file that it wrote is not as it was; and then alone with what depends on it.
 
 import json
 import os
 import sys
 from pathlib import Path
 
+from skillkit.study.environment import EVENTS_VARIABLE
 from skillkit.study.failures import report_failures
-from skillkit.study.table import priority
+from skillkit.study.outside import Digests, outside_words
+from skillkit.study.receipts import look_over
 from skillkit.study.sources import code_words
 from skillkit.study.studies import load_study
+from skillkit.study.table import priority
 
 study = load_study(config.get("study", "classroom"))
+digests = Digests()
+# What was made is compared with its receipts: once for each run, and not here where `skillkit` has done it.
+if workflow.is_main_process and EVENTS_VARIABLE not in os.environ:
+    for line in look_over(study):
+        print(line, file=sys.stderr)
 # Jobs use this environment.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -26,7 +34,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 rule all:
     localrule: True
     input:
-        [page.table for page in study.pages],
+        [page.receipt for page in study.pages],
 
 
 wildcard_constraints:
@@ -42,20 +50,23 @@ for row in study.rows:
         name:
             row.name
         input:
-            notebook=study.source(row),
-            results=lambda wildcards, row=row: study.inputs(study.page(row, *wildcards)),
+            lambda wildcards, row=row: study.inputs(study.page(row, *wildcards)),
         output:
             study.outputs(study.pattern(row)),
         log:
             study.pattern(row).executed,
         priority: priority(row)
         params:
+            notebook=study.source(row),
             parameters=lambda wildcards, row=row: json.dumps(study.parameters(study.page(row, *wildcards))),
             code=lambda wildcards, row=row: code_words(
                 study.source(row), bundled_task=study.has_bundled_task(study.page(row, *wildcards))
             ),
+            outside=lambda wildcards, row=row: outside_words(
+                study, study.page(row, *wildcards), digests
+            ),
         shell:
-            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q}"
+            "skillkit execute {params.notebook:q} {log:q} --parameters {params.parameters:q}"
             " --code={params.code:q} --expect {output:q}"
 
 

@@ -232,7 +232,7 @@ def _page(args: argparse.Namespace) -> int:
 
     notebook = find_notebook(args.notebook)
     study, config, page = find_page(notebook, args.given, args.study)
-    status = engine.run_study(study, config, targets=[str(page.table)], cores=args.cores, force=True)
+    status = engine.run_study(study, config, targets=[str(page.receipt)], cores=args.cores, force=True)
     if status == 0:
         print(f"The notebook is {page.executed}")
         if not args.no_book:
@@ -284,13 +284,14 @@ def _check_book(args: argparse.Namespace) -> int:
 
 def _status(args: argparse.Namespace) -> int:
     from skillkit.study.failures import report_failures
+    from skillkit.study.receipts import is_made
     from skillkit.study.studies import load_study
 
     study = load_study(args.study)
     print(f"{study.title}: {len(study.models)} models, {len(study.tasks)} tasks, seeds {list(study.seeds)}")
     for row in study.rows:
         pages = [page for page in study.pages if page.notebook == row]
-        made = sum(page.table.is_file() and not page.error.is_file() for page in pages)
+        made = sum(is_made(study, page) for page in pages)
         print(f"  {row.name:24} {made:3} of {len(pages):3} made")
     failed = report_failures(study, sys.stdout)
     print(f"\n`skillkit run {study.name}` makes what is missing; with --dry-run it says what and why.")

@@ -3,6 +3,7 @@
     results/<study>/<model>/<task>/notebooks/<notebook>.ipynb        the executed notebook
                                   /<notebook>.parquet                its table, one row per measurement
                                   /<notebook>.provenance.json        what made the table
+                                  /<notebook>.sha256                 the page's receipt: digests of its files
                                   /prompts/seed-0.safetensors        a tuned prompt
                                   /scores/seed-0.safetensors         its neurons' scores
 
@@ -13,6 +14,7 @@ study leaves out `<model>` too. No torch here: tables can be read and drawn with
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ from skillkit.provenance import note_read, provenance
 
 COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "unit", "low", "high", "interval")
 """The first columns of every table; what an analysis adds comes after them."""
+
+RECEIPT = ".sha256"
+"""The suffix of a page's receipt, a file of digests that is written once the page has succeeded."""
 
 
 def slug(name: str) -> str:
@@ -70,6 +75,14 @@ class Place:
     def table(self, notebook: str) -> Path:
         """File of the table that `notebook` (such as `02_skill_neurons`) wrote for this place."""
         return self.folder / f"{notebook}.parquet"
+
+    def provenance(self, notebook: str) -> Path:
+        """File that says what made the table."""
+        return provenance_of(self.table(notebook))
+
+    def receipt(self, notebook: str) -> Path:
+        """File with the digests of all files of the page (see `skillkit.study.receipts`)."""
+        return self.table(notebook).with_suffix(RECEIPT)
 
     def notebook(self, notebook: str) -> Path:
         """File of the executed notebook."""
@@ -148,32 +161,87 @@ def check_measurements(frame: pd.DataFrame) -> None:
 def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write `frame` to the parquet file `path`, and how it came about to `<stem>.provenance.json`.
 
-    The provenance is what ran (see `skillkit.provenance`).
+    The provenance is what ran (see `skillkit.provenance`), with a digest of the table, by which `read_table`
+    knows it again.
     """
     path = Path(path)
-    with atomic_write(path.with_suffix(".provenance.json")) as beside:
-        beside.write_text(json.dumps(provenance(), indent=1, default=str) + "\n")
-    with atomic_write(path) as beside:
-        frame.to_parquet(beside, index=False, compression="zstd")
+    with atomic_write(path) as table:
+        frame.to_parquet(table, index=False, compression="zstd")
+        with atomic_write(provenance_of(path)) as beside:
+            facts = {**provenance(), "sha256": file_digest(table)}
+            beside.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
     return path
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read one table. Raises FileNotFoundError when it was not made yet, ValueError when it is broken."""
+    """Read one table. A table without provenance, such as one made by hand, is read as it is.
+
+    Raises:
+        MissingFile: it was not made yet.
+        SkillkitError: it is no table, it is not the one that was written, or its provenance is broken.
+    """
     path = Path(path)
     if not path.is_file():
         raise MissingFile(
             f"There is no table {path}: the notebook {path.stem} has not been run for this place. "
-            f"Run the study, or this one page with `skillkit page {path.stem[:2]} …`."
+            + _remedy(path)
+        )
+    digest, written = file_digest(path), _written_digest(path)
+    if written not in (None, digest):
+        raise SkillkitError(
+            f"The table {path} is damaged or foreign: it is not the one of its provenance. {_remedy(path)}"
         )
     try:
         frame = pd.read_parquet(path)
     except Exception as error:
-        raise SkillkitError(
-            f"{path} is not a readable table ({error}). Delete it and run its notebook again."
-        ) from error
-    note_read("table", path, file_digest(path))
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SkillkitError(f"{path} is not a readable table ({cause}). {_remedy(path)}") from error
+    note_read("table", path, digest)
     return frame
+
+
+def check_folder(folder: Path, *, writing: bool = True) -> None:
+    """Raise SkillkitError unless `folder` is one to keep results in, or can be made."""
+    here = next((each for each in (folder, *folder.parents) if each.exists() or each.is_symlink()), Path("."))
+    if not here.is_dir():
+        what = "a file" if here.exists() else f"a link to {here.readlink()}, which is not there"
+        raise SkillkitError(
+            f"{here} is {what}, but results are to lie in a folder of that name. Move it away, or restore it."
+        )
+    if writing and not os.access(here, os.W_OK | os.X_OK):
+        raise SkillkitError(
+            f"No result can be written: the folder {here.absolute()} is read-only for you. "
+            "Change its permissions, or work in a copy of the project."
+        )
+
+
+def provenance_of(table: Path) -> Path:
+    """File that says what made a table."""
+    return table.with_suffix(".provenance.json")
+
+
+def _written_digest(table: Path) -> str | None:
+    """The digest of the table that was written here, by its provenance; None where that does not say."""
+    path = provenance_of(table)
+    if not path.is_file():
+        return None
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        digest = facts.get("sha256")
+    except (ValueError, AttributeError) as error:
+        raise SkillkitError(
+            f"{path} is damaged, so what made {table.name} is not known. {_remedy(table)}"
+        ) from error
+    return None if digest is None else str(digest)
+
+
+def _remedy(table: Path) -> str:
+    """What makes a table again: its page, and the command that sees to it."""
+    _, found, inside = f"/{table.parent.as_posix()}".rpartition("/results/")
+    if not found:
+        return "Run that notebook again."
+    study, *place = inside.split("/")
+    return f"`skillkit run {study}` makes its page again: {' '.join([table.stem, *place])}."
 
 
 def read_tables(
@@ -193,7 +261,7 @@ def read_tables(
     paths = sorted(
         {path for level in ("", "*/", "*/*/") for path in folder.glob(f"{level}{notebook}.parquet")}
     )
-    frames = [read_table(path) for path in paths]
+    frames = [_with_places(read_table(path), path) for path in paths]
     if models is not None:
         frames = [frame[frame["model"].isin(models) | frame["model"].isna()] for frame in frames]
     if tasks is not None:
@@ -206,6 +274,13 @@ def read_tables(
     return pd.concat([frame.dropna(axis="columns", how="all") for frame in frames], ignore_index=True).pipe(
         _in_order
     )
+
+
+def _with_places(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table, unless it does not say whose results it holds."""
+    if lack := [name for name in ("model", "task") if name not in frame.columns]:
+        raise SkillkitError(f"{path} is no table of a page: it has no column {lack[0]!r}. {_remedy(path)}")
+    return frame
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from skillkit.study.receipts import write_receipt
+from skillkit.study.studies import Page, Study
+
 ROOT = Path(__file__).parents[1]
 
 PARAMETERS = "\n".join(
@@ -91,3 +94,11 @@ def make_project(folder: Path, **changes) -> Path:
     (folder / "studies").mkdir()
     (folder / "studies" / "tiny.yaml").write_text(yaml.safe_dump(study))
     return folder
+
+
+def make_page(study: Study, page: Page) -> None:
+    """Stand in for a page that was made: each of its files with some text in it, and the receipt."""
+    for path in study.files(page):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{page} {path.name}")
+    write_receipt(page.receipt, study.files(page))

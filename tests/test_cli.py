@@ -6,9 +6,10 @@ import types
 
 import pytest
 import yaml
-from project import PARAMETERS, ROOT, make_project, notebook
+from project import PARAMETERS, ROOT, make_page, make_project, notebook
 
 from skillkit import cli
+from skillkit.study.studies import load_study
 
 
 @pytest.fixture
@@ -106,9 +107,8 @@ def test_other_modules_bring_commands_that_are_loaded_when_asked_for(project, mo
 
 
 def test_status_counts_what_was_made(project, capsys):
-    table = project / "results/tiny/mini-t5/sst2/01_prompt_tuning.parquet"
-    table.parent.mkdir(parents=True)
-    table.touch()
+    study = load_study("tiny")
+    make_page(study, study.pages[0])
     assert cli.main(["status", "tiny"]) == 0
     assert "01_prompt_tuning           1 of   4 made" in capsys.readouterr().out
 
@@ -322,3 +322,24 @@ def test_study_and_book_need_no_torch_at_import():
     code += "print([name for name in ('torch', 'transformers', 'datasets') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("words", [["run", "empty"], ["run", "empty", "--dry-run"]])
+def test_a_study_with_no_page_is_said_to_have_none(project, capsys, words):
+    study = yaml.safe_load((project / "studies" / "tiny.yaml").read_text())
+    (project / "studies" / "empty.yaml").write_text(
+        yaml.safe_dump({**study, "tasks": ["imdb"], "notebooks": ["04_adversarial", "07_pruning"]})
+    )
+    (project / "notebooks" / "04_adversarial.ipynb").write_text(notebook("pass"))
+    assert cli.main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.splitlines()) == 1
+    assert "Study 'empty' has no page to make." in said.err and "07_pruning.ipynb is missing" in said.err
+    assert "04_adversarial needs tasks with an adversarial twin" in said.err
+
+
+@pytest.mark.parametrize("words", [["run", "tiny"], ["run", "tiny", "--dry-run"]])
+def test_results_that_are_no_folder_are_refused_in_one_line(project, capsys, words):
+    (project / "results").write_text("a file")
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err.startswith("skillkit: results is a file")

@@ -11,6 +11,7 @@ from skillkit.files import atomic_write
 from skillkit.results import (
     COLUMNS,
     Place,
+    check_folder,
     check_measurements,
     measurements,
     read_table,
@@ -133,6 +134,60 @@ def test_reading_tells_a_missing_table_from_a_broken_one(tmp_path):
         read_table(tmp_path / "02_skill_neurons.parquet")
 
 
+def flip(content: bytes) -> bytes:
+    """The same but for one bit in the middle."""
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+DAMAGES = {
+    "truncated": truncate,
+    "flipped": flip,
+    "foreign": lambda _: b"[]",
+    "emptied": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        *((".parquet", damage) for damage in DAMAGES),
+        # A bit of provenance that leaves it readable is not the table's: the page's receipt tells it.
+        *((".provenance.json", damage) for damage in DAMAGES if damage != "flipped"),
+    ],
+)
+def test_a_damaged_table_or_provenance_names_the_page_that_makes_it_again(
+    tmp_path, monkeypatch, damage, suffix
+):
+    monkeypatch.chdir(tmp_path)
+    place = Place("atlas", "mini-t5", "film_sentiment")
+    path = write_table(
+        measurements(place, [{"metric": "m", "value": 0.5}] * 20), place.table("01_prompt_tuning")
+    )
+    file = path.with_suffix(suffix)
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    page = "`skillkit run atlas` makes its page again: 01_prompt_tuning mini-t5 film_sentiment"
+    with pytest.raises(SkillkitError, match=page):
+        read_table(path)
+
+
+def test_a_table_of_another_page_is_refused_and_one_without_provenance_is_read(tmp_path):
+    place = Place("s", "m", "t", tmp_path / "results")
+    one, two = (
+        write_table(measurements(place, [{"metric": "m", "value": value}]), place.table(name))
+        for name, value in (("01_prompt_tuning", 0.5), ("02_skill_neurons", 0.6))
+    )
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(SkillkitError, match="damaged or foreign"):
+        read_table(one)
+    one.with_suffix(".provenance.json").unlink()
+    assert read_table(one)["value"].tolist() == [0.6]
+
+
 def test_read_tables_gathers_every_level_and_can_leave_out_old_cells(tmp_path):
     for model, task in (("a", "x"), ("a", "y"), ("b", "x")):
         place = Place("s", model, task, tmp_path)
@@ -157,3 +212,29 @@ def test_a_process_counts_its_own_seconds():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) >= 0.3  # however busy the machine: it slept for so long
+
+
+def test_a_table_that_does_not_say_whose_it_is_is_refused(tmp_path):
+    path = tmp_path / "results" / "s" / "m" / "01_prompt_tuning.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"value": [1.0]}).to_parquet(path)
+    with pytest.raises(SkillkitError, match=r"no column 'model'\. `skillkit run s` makes its page again"):
+        read_tables(tmp_path / "results", "s", "01_prompt_tuning", models=["m"])
+
+
+def test_results_need_a_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "results" / "s"
+    check_folder(folder)
+    folder.parent.write_text("not a folder")
+    with pytest.raises(SkillkitError, match=r"results is a file.* Move it away"):
+        check_folder(folder)
+    folder.parent.unlink()
+    folder.parent.symlink_to(tmp_path / "gone")
+    with pytest.raises(SkillkitError, match=r"results is a link to .*gone, which is not there"):
+        check_folder(folder, writing=False)
+    folder.parent.unlink()
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("skillkit.results.os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(SkillkitError, match="read-only for you"):
+        check_folder(folder)
+    check_folder(folder, writing=False)

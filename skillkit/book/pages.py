@@ -11,24 +11,21 @@ from typing import Any
 import nbformat
 
 from skillkit.errors import SkillkitError
-from skillkit.results import Place, slug
+from skillkit.results import RECEIPT, Place, slug
 from skillkit.study.failures import rerun_command
 from skillkit.study.progress import spoken
+from skillkit.study.receipts import is_made
 from skillkit.study.studies import OWN, Page, Study
 from skillkit.study.table import NOTEBOOKS
 
 
 def made_pages(study: Study) -> list[Page]:
-    """The pages that have a table and an executed notebook without an error, in reading order.
+    """The pages that were made and whose files are as they were then, in reading order.
 
     For the study of one's own pages these are all that lie in its folder, not only those of the last request.
     """
     pages = study.pages if study.name != OWN else _own_pages(study)
-    return [page for page in pages if page.table.is_file() and _is_complete(page)]
-
-
-def _is_complete(page: Page) -> bool:
-    return not page.error.exists() and page.executed.is_file() and page.executed.stat().st_size > 0
+    return [page for page in pages if is_made(study, page)]
 
 
 def _own_pages(study: Study) -> list[Page]:
@@ -36,9 +33,12 @@ def _own_pages(study: Study) -> list[Page]:
     found = []
     for path in sorted(Path(study.results, study.name).glob("**/notebooks/*.ipynb")):
         row = NOTEBOOKS.get(path.stem)
-        if row is None or path.stat().st_size == 0:
+        if row is None or not path.parents[1].joinpath(row.name + RECEIPT).is_file():
             continue
-        given = read_json(path)["metadata"].get("papermill", {}).get("parameters", {})
+        try:
+            given = read_json(path)["metadata"].get("papermill", {}).get("parameters", {})
+        except (SkillkitError, KeyError):  # damaged, so it will be made again
+            continue
         if given:
             model = given.get("model") if row.scope != "study" else None
             task = given.get("task") if row.scope == "cell" else None

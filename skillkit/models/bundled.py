@@ -87,9 +87,14 @@ def model_path(name: str) -> Path:
     return MODELS[name].folder
 
 
-def kept_weights(name: str) -> list[Path]:
-    """The weight files of a model that the repository itself keeps, sorted; none for any other model."""
-    return sorted((REPOSITORY_MODELS / name).glob("*.safetensors")) if name in MODELS else []
+def model_folder(name: str) -> Path | None:
+    """The folder of a model whose files may change: one kept in the repository, or a reader's own.
+
+    None for a model of the Hub, and for one of another package, which is known by its digest.
+    """
+    if name in MODELS:
+        return None if MODELS[name].package else REPOSITORY_MODELS / name
+    return Path(name) if Path(name).is_dir() else None
 
 
 def note_weights(name: str, source: str, config: Any) -> None:

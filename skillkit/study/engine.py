@@ -7,7 +7,6 @@ outlive its owner, pages counted and time left, and what the reader can do about
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -23,11 +22,13 @@ from typing import IO, TextIO
 import psutil
 
 from skillkit.errors import SkillkitError
+from skillkit.results import check_folder
 from skillkit.study.environment import EVENTS_VARIABLE, QUIET, processors
 from skillkit.study.failures import report_failures
 from skillkit.study.fork.process import warm_process
 from skillkit.study.progress import Event, Progress, read_events, spoken
-from skillkit.study.sources import changed_files
+from skillkit.study.reasons import explain
+from skillkit.study.receipts import clear_unfinished, look_over
 from skillkit.study.studies import Study
 
 try:
@@ -60,7 +61,7 @@ def run_study(
     Args:
         study: the study.
         config: its name or file, for the Snakefile.
-        targets: tables to make; none: all.
+        targets: receipts of the pages to make; none: all.
         cores: pages made at a time; None: one more than there are processors.
         force: make pages again that are up to date.
         extra: goes to Snakemake as it is, such as `--executor slurm` or `--profile profiles/slurm`.
@@ -70,8 +71,10 @@ def run_study(
         Snakemake's exit status: 0 when all went well.
 
     Raises:
-        SkillkitError: the study's data are missing, or another run of it is alive.
+        SkillkitError: the study has no page, its data or a place for its results are missing, or another run
+            of it is alive.
     """
+    _check(study, writing=True)
     study.check_data()
     # One more than there are processors: a page waits for its kernel and for files a good part of its time.
     cores = cores or processors() + 1
@@ -85,18 +88,27 @@ def run_study(
     here = not any(word.split("=")[0] in ("--profile", "--executor") for word in extra)
     warm: AbstractContextManager[dict[str, str]] = warm_process() if here else nullcontext({})
     with sole_run(study) as lock, warm as variables:
+        clear_unfinished(study)
+        out.writelines(f"{line}\n" for line in look_over(study))
         status, tail = _follow(command, progress, lock, variables)
     progress.close()
-    wanted = targets or [str(page.table) for page in study.pages]
+    wanted = targets or [str(page.receipt) for page in study.pages]
     missing = [path for path in wanted if not Path(path).is_file()]
     _conclude(study, progress, status, tail, out, missing=len(missing))
     return status
 
 
 def plan(
-    study: Study, config: str, *, targets: Sequence[str] = (), extra: Sequence[str] = ()
+    study: Study,
+    config: str,
+    *,
+    targets: Sequence[str] = (),
+    extra: Sequence[str] = (),
+    out: TextIO = sys.stdout,
 ) -> list[tuple[str, str]]:
-    """What a run would do: each page that it would make, and why."""
+    """What a run would do: each page that it would make, and why. Damaged results are told to `out`."""
+    _check(study, writing=False)
+    out.writelines(f"{line}\n" for line in look_over(study))
     command = [*_snakemake(config), "--dry-run", "--rerun-incomplete", *extra]
     run = _Run([*command, *(["--", *targets] if targets else [])])
     found = list(run.events())
@@ -105,31 +117,11 @@ def plan(
     return [(event.job.label, explain(event.job.reason)) for event in found if event.job]
 
 
-def explain(reason: str) -> str:
-    """Snakemake's reason for a job, in a few plain words."""
-    plain = {
-        "Missing output files": "not made yet",
-        "Updated input files": "changed: ",
-        "Params have changed": "other parameters than last time",
-        "Input files updated by another job": "reads a page that is made anew",
-        "Set of input files has changed": "reads other files than last time",
-        "Code has changed": "the Snakefile changed",
-        "Forced execution": "asked for",
-        "Incomplete": "was interrupted",
-    }
-    for words, said in plain.items():
-        if (at := reason.find(words)) < 0:
-            continue
-        if words == "Params have changed" and (code := _CODE.findall(reason)):
-            files = ", ".join(changed_files(code[0], code[-1])) if len(code) == 2 else ""
-            also = ", and " + said if "{" in _CODE.sub("", reason) else ""
-            return f"code changed: {files}{also}" if files else f"code changed{also}"
-        return said + reason[at:].partition(": ")[2].partition(";")[0] if said.endswith(": ") else said
-    return reason
-
-
-_CODE = re.compile(r"'((?:skillkit/\S+\.py=[0-9a-f]+ ?)+)'")
-"""The parameter of a page that holds its code (see `sources.code_words`), as Snakemake writes it."""
+def _check(study: Study, *, writing: bool) -> None:
+    """Raise SkillkitError for a study that makes no page, or that has no place for its results."""
+    if not study.pages:
+        raise SkillkitError(f"Study {study.name!r} has no page to make. {study.why_empty()}")
+    check_folder(Path(study.results, study.name), writing=writing)
 
 
 @contextmanager

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from skillkit.files import atomic_write
+from skillkit.results import RECEIPT
 from skillkit.study.environment import PEAK_VARIABLE, QUIET
+from skillkit.study.receipts import write_receipt
 
 try:
     import resource
@@ -28,7 +30,10 @@ except ImportError:  # not on every system
 def execute(
     notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
 ) -> bool:
-    """Run `notebook` into `executed`; True when it came to its end and wrote the `expected` files."""
+    """Run `notebook` into `executed`; True when it came to its end and wrote the `expected` files.
+
+    A receipt among these is written here, last.
+    """
     import papermill
 
     error_file = executed.with_suffix(".error.json")
@@ -48,16 +53,29 @@ def execute(
         text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
         error = {"error": type(failure).__name__, "message": text, "cell": ""}
     _note(executed, seconds=time.perf_counter() - began, peak=_peak_bytes(peak_file))
-    missing = [str(path) for path in expected if not path.is_file()]
-    if error is None and missing:
-        text = f"it ran to its end, but did not write {', '.join(missing)}"
-        error = {"error": "MissingResult", "message": text, "cell": ""}
+    error = error or _complete(executed, expected)
     if error is None:
         return True
     content = {"notebook": notebook.stem, "parameters": dict(parameters), **error}
     _write(error_file, json.dumps(content, indent=1) + "\n")
     print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
     return False
+
+
+def _complete(executed: Path, expected: Sequence[Path]) -> dict[str, str] | None:
+    """Write the receipt of a page that ran to its end; what is wrong where it did not write all its files."""
+    files = [path for path in expected if path.suffix != RECEIPT]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        text = f"it ran to its end, but did not write {', '.join(missing)}"
+        return {"error": "MissingResult", "message": text, "cell": ""}
+    try:
+        for receipt in (path for path in expected if path.suffix == RECEIPT):
+            write_receipt(receipt, [*files, executed])
+    except OSError as failure:
+        text = f"it ran to its end, but its receipt could not be written: {failure.strerror}. "
+        text += "Check space and permissions."
+        return {"error": type(failure).__name__, "message": text, "cell": ""}
+    return None
 
 
 def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:

@@ -52,11 +52,6 @@ def code_words(notebook: Path, *, bundled_task: bool = True) -> str:
     return " ".join(f"{path.relative_to(root).as_posix()}={_digest(path)}" for path in paths)
 
 
-def changed_files(before: str, now: str) -> list[str]:
-    """The files that differ between two results of `code_words`, sorted."""
-    return sorted({word.partition("=")[0] for word in {*before.split()} ^ {*now.split()}})
-
-
 @cache
 def _digest(path: Path) -> str:
     """The first digits of a file's digest, as the file was when this process first asked."""

@@ -29,7 +29,6 @@ from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
-from skillkit.models.bundled import kept_weights
 from skillkit.results import Place, slug
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
 from skillkit.study.validation import check_declared, read_content
@@ -57,6 +56,11 @@ class Page:
     def executed(self) -> Path:
         """The executed notebook."""
         return self.place.notebook(self.notebook.name)
+
+    @property
+    def receipt(self) -> Path:
+        """The digests of all its files, written once it has succeeded (see `study.receipts`)."""
+        return self.place.receipt(self.notebook.name)
 
     @property
     def error(self) -> Path:
@@ -113,23 +117,23 @@ class Study:
         )
 
     def inputs(self, page: Page) -> list[Path]:
-        """The files that a page reads: results of other pages, and the weights of bundled models."""
-        results = [
-            path
+        """What Snakemake watches for a page: the receipts of the pages whose results it reads."""
+        return [
+            other.receipt
             for other in self.pages
             if other.notebook.name in page.notebook.reads and _within(other.place, page.place)
-            for path in self.outputs(other)
         ]
-        models = [page.place.model] if page.place.model else self.models
-        weights = [path for model in models for path in kept_weights(model)]
-        return [*results, *weights]
 
     def outputs(self, page: Page) -> list[Path]:
-        """The result files that a page writes: its table, and a file per seed for prompts and scores."""
+        """What Snakemake expects of a page: its receipt, its table with provenance, prompts and scores."""
         place, row = page.place, page.notebook
         prompts = [place.prompt(seed) for seed in self.seeds] if row.prompts else []
         scores = [place.scores(seed) for seed in self.seeds] if row.scores else []
-        return [page.table, *prompts, *scores]
+        return [page.receipt, page.table, place.provenance(row.name), *prompts, *scores]
+
+    def files(self, page: Page) -> list[Path]:
+        """The files that a page's receipt tells of: its results and the executed notebook."""
+        return [*self.outputs(page)[1:], page.executed]
 
     def parameters(self, page: Page) -> dict[str, Any]:
         """The values that a page's notebook runs with: of all that the study gives, those it declares."""
@@ -191,23 +195,34 @@ class Study:
         fit = [name for name in self._tasks(row) if _suits(row, name)]
         if task in fit:
             return ""
-        lack = {"twin": "tasks with an adversarial twin", "factors": "tasks with known generating factors"}
         if not _suits(row, task):
-            where = f"{row.name} is only made for {lack[str(row.needs)]}"
+            where = f"{row.name} is only made for {_LACK[str(row.needs)]}"
         else:
             where = f"the study makes {row.name} for some tasks only ('only' in its file)"
         return f"{where}. Here these fit: {', '.join(fit) or 'none'}."
 
+    def why_empty(self) -> str:
+        """Why the study makes no page, for each notebook that it lists."""
+        reasons = []
+        for name in self.notebooks:
+            lack = self._why_not(NOTEBOOKS[name], None)
+            reasons.append(lack or f"{name} needs {_LACK[str(NOTEBOOKS[name].needs)]}, and it lists none.")
+        return " ".join(reasons)
+
+    @property
+    def data_folder(self) -> Path | None:
+        """The local folder that tasks come from, other than the bundled ones; None: the Hub."""
+        given = os.environ.get("SKILLKIT_DATA") if self.data in (None, DATA_VARIABLE) else self.data
+        return Path(given).absolute() if given else None
+
     def check_data(self) -> None:
         """Raise SkillkitError unless the local folder that the tasks come from is there and holds them."""
-        from_variable = self.data in (None, DATA_VARIABLE)
-        given = os.environ.get("SKILLKIT_DATA", "") if from_variable else self.data
         public = [task for task in self.tasks if task not in BUNDLED_TASKS]
-        if not public or (not given and self.data != DATA_VARIABLE):
+        folder = self.data_folder
+        if not public or (not folder and self.data != DATA_VARIABLE):
             return
-        folder = Path(given or "").absolute()
-        if not given or not folder.is_dir():
-            where = f"there is no folder {folder}" if given else "SKILLKIT_DATA is not set to a folder"
+        if not folder or not folder.is_dir():
+            where = f"there is no folder {folder}" if folder else "SKILLKIT_DATA is not set to a folder"
             raise SkillkitError(
                 f"Study {self.name!r} reads its tasks from a local folder, and {where}. "
                 "Set it: export SKILLKIT_DATA=/path/to/tasks, "
@@ -233,6 +248,9 @@ class Study:
         for model in models:
             for task in tasks:
                 yield Place(self.name, model, task, self.results)
+
+
+_LACK = {"twin": "tasks with an adversarial twin", "factors": "tasks with known generating factors"}
 
 
 def _suits(row: Notebook, task: str) -> bool:

@@ -141,11 +141,13 @@ def notebook_code(path: Path) -> str:
     return "\n".join(transform("".join(cell["source"])) for cell in _code_cells(path))
 
 
-def _code_cells(path: Path) -> list[dict[str, Any]]:
-    """The code cells of a notebook.
+def notebook_cells(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook.
 
     Read as plain JSON: importing nbformat takes 2.7 s of processor time (papermill 3.6 s), because jsonschema
     compiles a grammar of web addresses, and every command that plans a study would wait for it.
+
+    Raises SkillkitError when the file is not a notebook.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -153,4 +155,8 @@ def _code_cells(path: Path) -> list[dict[str, Any]]:
         raise SkillkitError(
             f"{path} is not a readable notebook ({error}). Restore it from the repository."
         ) from error
-    return [cell for cell in cells if cell["cell_type"] == "code"]
+    return list(cells)
+
+
+def _code_cells(path: Path) -> list[dict[str, Any]]:
+    return [cell for cell in notebook_cells(path) if cell["cell_type"] == "code"]

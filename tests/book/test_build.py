@@ -16,6 +16,7 @@ from skillkit.book.overview import status
 from skillkit.charts.theme import stored_output
 from skillkit.errors import SkillkitError
 from skillkit.results import measurements, write_table
+from skillkit.study.receipts import write_receipt
 from skillkit.study.studies import load_study
 
 INDEX = "# A small book\n\nSee {doc}`concepts/math`.\n"
@@ -44,6 +45,8 @@ def execute_by_hand(page, seconds=3.0):
     page.executed.parent.mkdir(parents=True, exist_ok=True)
     page.executed.write_text(json.dumps(content))
     write_table(measurements(page.place, [{"metric": "accuracy", "value": 0.5}]), page.table)
+    provenance = page.place.provenance(page.notebook.name)
+    write_receipt(page.receipt, [page.table, provenance, page.executed])
 
 
 def plain(html):

@@ -11,14 +11,9 @@ from project import make_project
 
 from skillkit.errors import SkillkitError
 from skillkit.study import engine, progress
-from skillkit.study.engine import explain
 from skillkit.study.failures import report_failures
 from skillkit.study.progress import Event, Job, Progress, spoken
 from skillkit.study.studies import load_study
-
-PARAMS = (
-    "Params have changed since last execution: Union of exclusive params before and now across all output: "
-)
 
 
 def test_progress_counts_and_guesses_what_is_left(monkeypatch):
@@ -58,33 +53,6 @@ def test_a_terminal_gets_one_line_that_is_written_over():
 )
 def test_spoken_times(seconds, words):
     assert spoken(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [
-        ("Missing output files: a, b; Input files updated by another job: c", "not made yet"),
-        (
-            "Updated input files: notebooks/01_prompt_tuning.ipynb, results/a.parquet",
-            "changed: notebooks/01_prompt_tuning.ipynb, results/a.parquet",
-        ),
-        (
-            PARAMS + "before: 'skillkit/a.py=1 skillkit/b.py=2' now: 'skillkit/a.py=1 skillkit/b.py=3' ",
-            "code changed: skillkit/b.py",
-        ),
-        (
-            PARAMS + "before: 'skillkit/a.py=1','{\"steps\": 1}' now: 'skillkit/b.py=1','{\"steps\": 2}' ",
-            "code changed: skillkit/a.py, skillkit/b.py, and other parameters than last time",
-        ),
-        (PARAMS + "before: <nothing exclusive> now: 'skillkit/a.py=1' ", "code changed"),
-        (PARAMS + "before: '{\"steps\": 1}' now: '{\"steps\": 2}' ", "other parameters than last time"),
-        ("Params have changed since last execution: before: 1 now: 2", "other parameters than last time"),
-        ("Input files updated by another job: a.parquet", "reads a page that is made anew"),
-        ("Something that Snakemake may say one day", "Something that Snakemake may say one day"),
-    ],
-)
-def test_reasons_in_plain_words(reason, words):
-    assert explain(reason) == words
 
 
 def test_one_run_at_a_time_and_no_lock_outlives_its_run(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What an edit of the package remakes: the real Snakefile plans dry runs over a copy of `skillkit`."""
+"""What an edit of the package, and of the data, remakes: the real Snakefile plans dry runs over a copy."""
 
 import os
 import shutil
@@ -19,6 +19,8 @@ def project(tmp_path_factory):
     folder = make_project(tmp_path_factory.mktemp("project"), models=["minilm"], tasks=[BUNDLED, OTHER])
     ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
     shutil.copytree(ROOT / "skillkit", folder / "package" / "skillkit", ignore=ignored)
+    (folder / "data" / OTHER).mkdir(parents=True)
+    (folder / "data" / OTHER / "train.csv").write_text("sentence,label\na great film,0\n")
     for name, code in (
         ("01_prompt_tuning", TUNING + READS_A_TASK),
         ("02_skill_neurons", NEURONS + READS_NEURONS),
@@ -32,7 +34,12 @@ def project(tmp_path_factory):
 
 def python(project, *words):
     """Run a module with the copy of the package; what it says on standard output."""
-    environment = {**os.environ, "PYTHONPATH": str(project / "package"), "SKILLKIT_PRELOAD": "papermill"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(project / "package"),
+        "SKILLKIT_PRELOAD": "papermill",
+        "SKILLKIT_DATA": str(project / "data"),
+    }
     command = [sys.executable, "-m", *words]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,3 +91,21 @@ def test_a_typo_in_the_lexicon_remakes_pages_of_bundled_tasks_alone(project):
     reason = pages.pop(f"01_prompt_tuning minilm {BUNDLED}")
     assert reason == "code changed: skillkit/classroom/lexicon/reviews.py"
     assert set(pages) == {f"02_skill_neurons minilm {BUNDLED}", "10_comparison"}
+
+
+def test_corrected_labels_remake_the_pages_of_their_task_and_what_reads_them(project):
+    path = project / "data" / OTHER / "train.csv"
+    before = path.read_text()
+    path.write_text(before.replace(",0", ",1"))
+    pages = planned(project)
+    path.write_text(before)
+    assert pages.pop(f"01_prompt_tuning minilm {OTHER}") == f"data changed: {OTHER}/train.csv"
+    assert set(pages) == {f"02_skill_neurons minilm {OTHER}", "10_comparison"}
+
+
+def test_files_that_were_checked_out_again_remake_nothing(project):
+    for path in (project / "data" / OTHER / "train.csv", *(project / "notebooks").glob("*.ipynb")):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    assert planned(project) == {}

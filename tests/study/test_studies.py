@@ -39,13 +39,20 @@ def test_pages_are_notebooks_times_their_places(project):
 def test_a_page_reads_what_lies_within_its_place(project):
     study = load_study("tiny", project)
     page = study.page(find_notebook("02"), "mini-t5", "imdb")
-    read = [path for path in study.inputs(page) if "results" in path.parts]
-    assert read == study.outputs(study.page(find_notebook("01"), "mini-t5", "imdb"))
-    assert [path.name for path in read] == ["01_prompt_tuning.parquet", "seed-0.safetensors"]
-    comparison = study.inputs(study.page(find_notebook("10")))
-    assert {path for path in comparison if path.suffix == ".parquet"} == {
-        page.table for page in study.pages[:-1]
-    }
+    assert study.inputs(page) == [study.page(find_notebook("01"), "mini-t5", "imdb").receipt]
+    assert {*study.inputs(study.page(find_notebook("10")))} == {page.receipt for page in study.pages[:-1]}
+
+
+def test_a_page_answers_for_every_file_that_it_writes(project):
+    study = load_study("tiny", project)
+    page = study.page(find_notebook("01"), "mini-t5", "imdb")
+    assert [path.relative_to(page.place.folder).as_posix() for path in study.files(page)] == [
+        "01_prompt_tuning.parquet",
+        "01_prompt_tuning.provenance.json",
+        "prompts/seed-0.safetensors",
+        "notebooks/01_prompt_tuning.ipynb",
+    ]
+    assert study.outputs(page) == [page.receipt, *study.files(page)[:-1]]
 
 
 def test_only_tasks_with_a_twin_get_the_adversarial_page(project):

@@ -96,6 +96,59 @@ def test_a_changed_parameter_runs_only_the_pages_that_it_concerns(project):
     assert "imdb" not in said
 
 
+DAMAGED = {  # each of these files is cut off, changed in a bit or removed; each page makes one or two of them
+    "minilm/sst2/prompts/seed-0.safetensors": lambda content: flipped(content),
+    "minilm/imdb/02_skill_neurons.provenance.json": lambda content: content[:40],
+    "minilm/imdb/scores/seed-0.safetensors": lambda _: None,
+    "10_comparison.parquet": lambda content: content[:-9],
+    "notebooks/10_comparison.ipynb": lambda content: flipped(content),
+}
+
+
+def flipped(content):
+    return bytes([content[0] ^ 1]) + content[1:]
+
+
+def test_damage_to_any_file_is_told_and_remade_from_the_page_that_makes_it(project):
+    folder = project / "results/tiny"
+    whole = {path: path.read_bytes() for path in folder.rglob("*.safetensors")}
+    tables = {path: pd.read_parquet(path) for path in folder.rglob("*.parquet")}
+    untouched = (folder / "minilm/imdb/01_prompt_tuning.sha256").stat().st_mtime_ns
+    for name, damage in DAMAGED.items():
+        path, now = folder / name, damage((folder / name).read_bytes())
+        date = path.stat().st_mtime_ns
+        if now is None:
+            path.unlink()
+        else:
+            path.write_bytes(now)
+            os.utime(path, ns=(date, date))
+    status, said = skillkit(project, "run", "tiny")
+    assert status == 0 and "4 of 4 pages" in said, said
+    for name in DAMAGED:
+        assert f"results/tiny/{name} is " in said
+    assert all(path.read_bytes() == content for path, content in whole.items())
+    for path, table in tables.items():
+        pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+    assert (folder / "minilm/imdb/01_prompt_tuning.sha256").stat().st_mtime_ns == untouched
+    assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
+
+
+def test_a_clock_that_is_off_costs_no_result(project):
+    """The receipt of a page that others read, a notebook and a table are two hours ahead of the clock."""
+    ahead = time.time() + 7200
+    cell = project / "results/tiny/minilm/sst2"
+    notebook_of_02 = project / "notebooks" / "02_skill_neurons.ipynb"
+    for path in (cell / "01_prompt_tuning.sha256", cell / "01_prompt_tuning.parquet", notebook_of_02):
+        os.utime(path, (ahead, ahead))
+    command = ("page", "02", "-p", "model=minilm", "-p", "task=sst2", "--no-book")
+    status, said = skillkit(project, *command)
+    assert status == 0 and "1 of 1 pages" in said, said
+    assert said.startswith("Dated in the future: results/tiny/minilm/sst2/01_prompt_tuning.sha256")
+    assert (cell / "02_skill_neurons.parquet").is_file()
+    assert skillkit(project, "run", "tiny")[0] == 0
+    assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
+
+
 def test_a_failed_page_is_kept_and_stops_only_what_reads_it(project):
     change_notebook(
         project, "02_skill_neurons", f'if task == "imdb":\n    raise ValueError("no such neuron")\n{NEURONS}'
@@ -160,8 +213,11 @@ def test_a_killed_run_goes_on_where_it_was(project):
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert any((project / ".snakemake" / "locks").iterdir()), "it was to be killed at work"
+    half_written = project / "results/tiny/minilm/imdb/.02_skill_neurons-a1b2c3d4.parquet"
+    half_written.write_text("half")
 
     change_notebook(project, "02_skill_neurons", NEURONS)
     status, said = skillkit(project, "run", "tiny")
     assert status == 0 and "02_skill_neurons minilm imdb" in said, said
+    assert not half_written.exists()
     assert skillkit(project, "run", "tiny", "-n")[1] == "Everything is up to date.\n"
