@@ -13,13 +13,15 @@ import os
 import sys
 from pathlib import Path
 
+from skillkit.study.environment import PARENT_VARIABLE
 from skillkit.study.failures import report_failures
 from skillkit.study.table import priority
 from skillkit.study.sources import code_words
 from skillkit.study.studies import load_study
 
 study = load_study(config.get("study", "classroom"))
-# Jobs use this environment.
+# Jobs use this environment, and end with this process.
+os.environ[PARENT_VARIABLE] = str(os.getpid())
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -55,7 +57,7 @@ for row in study.rows:
                 study.source(row), bundled_task=study.has_bundled_task(study.page(row, *wildcards))
             ),
         shell:
-            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q}"
+            "exec skillkit execute {input.notebook} {log} --parameters {params.parameters:q}"
             " --code={params.code:q} --expect {output:q}"
 
 

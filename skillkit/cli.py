@@ -305,16 +305,10 @@ def _check(args: argparse.Namespace) -> int:
 
 def _execute(args: argparse.Namespace) -> int:
     from skillkit.provenance import CODE_VARIABLE
-    from skillkit.study.fork.process import execute_warm
+    from skillkit.study.fork.start import execute_page
 
     os.environ[CODE_VARIABLE] = args.code
-    work = (args.notebook, args.executed, args.parameters, args.expect)
-    done = execute_warm(*work)
-    if done is None:
-        from skillkit.study.execute import execute
-
-        done = execute(*work)
-    return 0 if done else 1
+    return 0 if execute_page(args.notebook, args.executed, args.parameters, args.expect) else 1
 
 
 def _other(args: argparse.Namespace) -> int:

@@ -5,11 +5,17 @@ import os
 SOCKET_VARIABLE = "SKILLKIT_WARM_SOCKET"
 """Names the socket of the warm process, where one is alive."""
 
+RUNNER = "skillkit.study.snakemake"
+"""Snakemake's command line with our logger plugin."""
+
 WARM_VARIABLE = "SKILLKIT_WARM"
 """Set it to 0 to start every notebook in a fresh process instead of a fork of the warm one."""
 
 EVENTS_VARIABLE = "SKILLKIT_EVENTS"
 """Names the open pipe into which Snakemake tells the engine what happens."""
+
+PARENT_VARIABLE = "SKILLKIT_PARENT"
+"""Holds the process id of the Snakemake that a page belongs to, and with which it ends."""
 
 PEAK_VARIABLE = "SKILLKIT_PEAK"
 """Names a file for a forked kernel to write its peak memory to, in KiB.

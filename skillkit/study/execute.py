@@ -44,8 +44,10 @@ def execute(
         _run(notebook, executed, parameters)
     except papermill.PapermillExecutionError as failure:
         error = {"error": failure.ename, "message": failure.evalue, "cell": str(failure.exec_count or "")}
-    except Exception as failure:  # the kernel died (most often: out of memory), or did not start
-        text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
+    except Exception as failure:  # the kernel died, or did not start
+        text = str(failure).strip()
+        if text in ("", "Kernel died"):
+            text = "the process of its cells was killed: most often the system does so when memory runs out"
         error = {"error": type(failure).__name__, "message": text, "cell": ""}
     _note(executed, seconds=time.perf_counter() - began, peak=_peak_bytes(peak_file))
     missing = [str(path) for path in expected if not path.is_file()]
@@ -54,10 +56,18 @@ def execute(
         error = {"error": "MissingResult", "message": text, "cell": ""}
     if error is None:
         return True
-    content = {"notebook": notebook.stem, "parameters": dict(parameters), **error}
-    _write(error_file, json.dumps(content, indent=1) + "\n")
-    print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
+    note_failure(notebook, executed, parameters, **error)
     return False
+
+
+def note_failure(
+    notebook: Path, executed: Path, parameters: Mapping[str, Any], error: str, message: str, cell: str = ""
+) -> None:
+    """Keep beside an executed notebook what went wrong in it, and say it."""
+    content = {"notebook": notebook.stem, "parameters": dict(parameters)}
+    content |= {"error": error, "message": message, "cell": cell}
+    _write(executed.with_suffix(".error.json"), json.dumps(content, indent=1) + "\n")
+    print(f"{executed}: {error}: {message}", file=sys.stderr)
 
 
 def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
