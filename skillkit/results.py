@@ -152,7 +152,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
     """
     path = Path(path)
     with atomic_write(path.with_suffix(".provenance.json")) as beside:
-        beside.write_text(json.dumps(provenance(), indent=1, default=str) + "\n")
+        beside.write_text(json.dumps(provenance(), indent=1, default=str) + "\n", encoding="utf-8")
     with atomic_write(path) as beside:
         frame.to_parquet(beside, index=False, compression="zstd")
     return path

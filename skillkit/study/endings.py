@@ -26,6 +26,9 @@ _TOLD = ("Terminating processes on user request", "Will exit after finishing cur
 #: What kernels say whose run has ended, which helps nobody.
 _NOISE = ("[IPKernelApp]", "Parent appears to have exited")
 
+#: Why a page ends that leaves no error behind.
+_KILLED = "killed from outside: by somebody, or by the system when memory or time ran out"
+
 
 def was_interrupted(status: int, tail: Sequence[str]) -> bool:
     """Whether a Snakemake with this exit status and these last lines was told to stop."""
@@ -64,7 +67,7 @@ def conclude(
     elif was_interrupted(status, tail):
         out.write(f"Stopped after {len(progress.done)} pages. {on}\n")
     elif progress.failed:
-        _tell_failures(study, progress, took, out)
+        _tell_failures(study, progress, took, out, "there was no room to write it down" if full else _KILLED)
     elif status < 0:
         out.write(f"Snakemake was {ended_by(-status)}. {len(progress.done)} pages were made. {on}\n")
     else:
@@ -76,7 +79,7 @@ def conclude(
     out.flush()
 
 
-def _tell_failures(study: Study, progress: Progress, took: str, out: TextIO) -> None:
+def _tell_failures(study: Study, progress: Progress, took: str, out: TextIO, why: str) -> None:
     left = progress.total - len(progress.done) - len(progress.failed)
     waiting = f", {left} not run for lack of those" if left > 0 else ""
     made = f"{len(progress.done)} pages made in {took}, {len(progress.failed)} failed"
@@ -84,7 +87,7 @@ def _tell_failures(study: Study, progress: Progress, took: str, out: TextIO) -> 
     report_failures(study, out)
     told = {_label(page) for page in study.pages if page.error.is_file()}
     if silent := [label for label in progress.failed if label not in told]:
-        out.write("\n  Ended from outside without a word (killed by somebody, or by the system):\n")
+        out.write(f"\n  Ended without saying why ({why}):\n")
         out.writelines(f"    {label}\n" for label in silent)
         out.write("    The same command makes them again.\n")
 

@@ -1,6 +1,7 @@
 """What the processes of a run have in common: environment variables, and what a machine may lack."""
 
 import os
+from pathlib import Path
 
 SOCKET_VARIABLE = "SKILLKIT_WARM_SOCKET"
 """Names the socket of the warm process, where one is alive."""
@@ -38,3 +39,23 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def homeless() -> dict[str, str]:
+    """Where libraries keep what belongs into the home folder, if that cannot be written; otherwise nothing.
+
+    Models that the home folder has from the Hub are read all the same.
+    """
+    home = Path(os.path.expanduser("~"))
+    if os.access(home, os.W_OK):
+        return {}
+    instead = Path(".snakemake", "home").absolute()
+    variables = {
+        "XDG_CACHE_HOME": instead / "cache",
+        "HF_DATASETS_CACHE": instead / "datasets",
+        "IPYTHONDIR": instead / "ipython",
+        "JUPYTER_RUNTIME_DIR": instead / "jupyter",
+    }
+    if (hub := home / ".cache" / "huggingface").is_dir():
+        variables["HF_HOME"] = hub
+    return {name: str(path) for name, path in variables.items() if name not in os.environ}

@@ -97,7 +97,7 @@ def _peak_bytes(peak_file: Path) -> int:
     """Peak memory of the kernel: what a forked one wrote down, or that of our child; 0 where unknown."""
     kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if resource else 0
     with suppress(OSError, ValueError):  # not there, or cut off by a full disk
-        text = peak_file.read_text()
+        text = peak_file.read_text(encoding="utf-8")
         peak_file.unlink()
         kibibytes = int(text)
     return kibibytes * (1 if sys.platform == "darwin" else 1024)
@@ -119,7 +119,7 @@ def _write(path: Path, text: str) -> None:
     """Write a file that no result depends on. On a full disk, say so and leave the page its own error."""
     try:
         with atomic_write(path) as beside:
-            beside.write_text(text)
+            beside.write_text(text, encoding="utf-8")
     except OSError as failure:
         print(
             f"{path} could not be written: {failure.strerror}. Check space and permissions.", file=sys.stderr

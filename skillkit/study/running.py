@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from skillkit.study.environment import EVENTS_VARIABLE, QUIET
+from skillkit.study.environment import EVENTS_VARIABLE, QUIET, homeless
 from skillkit.study.fork.tether import tethered
 from skillkit.study.progress import Event, Progress, read_events
 
@@ -35,7 +35,7 @@ class Run:
             tethered(command),
             stdout=words_in,
             stderr=subprocess.STDOUT,
-            env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **own},
+            env={**QUIET, "OMP_NUM_THREADS": "1", **os.environ, **homeless(), **own},
             pass_fds=[events_in, *keep_open],
         )
         os.close(events_in)

@@ -68,7 +68,7 @@ def test_only_pages_that_left_no_word_are_said_to_be_ended_from_outside(study):
     events = page("failed", "mini-t5", "sst2") + page("failed", "mini-t5", "imdb")
     said = ending(study, 1, events=events)
     assert "Killed: by SIGKILL" in said
-    silent = said.partition("Ended from outside")[2]
+    silent = said.partition("Ended without saying why (killed")[2]
     assert "01_prompt_tuning mini-t5 imdb" in silent and "sst2" not in silent
 
 

@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from skillkit.study.environment import PARENT_VARIABLE, QUIET, SOCKET_VARIABLE, WARM_VARIABLE
+from skillkit.study.environment import PARENT_VARIABLE, QUIET, SOCKET_VARIABLE, WARM_VARIABLE, homeless
 from skillkit.study.fork.client import Lost, ask
 from skillkit.study.fork.tether import die_with, tethered
 from skillkit.study.signals import ended_by
@@ -42,9 +42,10 @@ def warm_process() -> Iterator[dict[str, str]]:
         return
     path = str(folder / "warm")
     # The libraries look at these when they are imported, so a fork cannot set them for itself.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, **homeless(), **QUIET, "PYTHONUTF8": "1"}
     command = tethered([sys.executable, "-m", "skillkit.study.fork.process", path])
-    server = subprocess.Popen(command, env=environment)
+    # In a group of its own: Ctrl-C at the terminal is for the run, which then ends it.
+    server = subprocess.Popen(command, env=environment, process_group=0)
     try:
         yield {SOCKET_VARIABLE: path, **_provisioner()} if _listens(server, path) else {}
     finally:
