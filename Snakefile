@@ -45,7 +45,10 @@ for row in study.rows:
             row.name
         input:
             notebook=study.source(row),
-            results=lambda wildcards, row=row: study.inputs(study.page(row, *wildcards)),
+            # Relative, because braces in the path of the checkout would be taken for wildcards.
+            results=lambda wildcards, row=row: [
+                os.path.relpath(path) for path in study.inputs(study.page(row, *wildcards))
+            ],
         output:
             study.outputs(study.pattern(row)),
         log:
