@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from skillkit.study.environment import EVENTS_VARIABLE
+from skillkit.study.environment import EVENTS_VARIABLE, PARENT_VARIABLE
 from skillkit.study.failures import report_failures
 from skillkit.study.outside import Digests, outside_words
 from skillkit.study.receipts import look_over
@@ -27,7 +27,8 @@ digests = Digests()
 if workflow.is_main_process and EVENTS_VARIABLE not in os.environ:
     for line in look_over(study):
         print(line, file=sys.stderr)
-# Jobs use this environment.
+# Jobs use this environment, and end with this process.
+os.environ[PARENT_VARIABLE] = str(os.getpid())
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -50,7 +51,10 @@ for row in study.rows:
         name:
             row.name
         input:
-            lambda wildcards, row=row: study.inputs(study.page(row, *wildcards)),
+            # Relative, because braces in the path of the checkout would be taken for wildcards.
+            lambda wildcards, row=row: [
+                os.path.relpath(path) for path in study.inputs(study.page(row, *wildcards))
+            ],
         output:
             study.outputs(study.pattern(row)),
         log:
@@ -66,7 +70,7 @@ for row in study.rows:
                 study, study.page(row, *wildcards), digests
             ),
         shell:
-            "skillkit execute {params.notebook:q} {log:q} --parameters {params.parameters:q}"
+            "exec skillkit execute {params.notebook:q} {log:q} --parameters {params.parameters:q}"
             " --code={params.code:q} --expect {output:q}"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from skillkit.errors import SkillkitError
+from skillkit.terminal import at_terminal
 
 DEFAULT_STUDY = "classroom"
 
@@ -34,6 +35,7 @@ MODEL_PARAMETERS = ("model", "models", "partners")
 """Parameters of notebooks that name a model, which may be a folder."""
 
 
+@at_terminal
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that the reader can put right are one message, without a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command not in (*OTHER_COMMANDS, "execute"):
             _enter_project(args)
         return int(args.function(args) or 0)
+    except BrokenPipeError:
+        raise
     except (SkillkitError, OSError) as error:
         if os.environ.get("SKILLKIT_DEBUG"):
             raise
@@ -306,16 +310,10 @@ def _check(args: argparse.Namespace) -> int:
 
 def _execute(args: argparse.Namespace) -> int:
     from skillkit.provenance import CODE_VARIABLE
-    from skillkit.study.fork.process import execute_warm
+    from skillkit.study.fork.start import execute_page
 
     os.environ[CODE_VARIABLE] = args.code
-    work = (args.notebook, args.executed, args.parameters, args.expect)
-    done = execute_warm(*work)
-    if done is None:
-        from skillkit.study.execute import execute
-
-        done = execute(*work)
-    return 0 if done else 1
+    return 0 if execute_page(args.notebook, args.executed, args.parameters, args.expect) else 1
 
 
 def _other(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from skillkit.book.pages import made_pages, models_of, page_file, shown_page
 from skillkit.book.reference import reference_pages
 from skillkit.book.toc import contents
 from skillkit.errors import SkillkitError
+from skillkit.study.fork.tether import tethered
 from skillkit.study.studies import Page, Study, load_study
 
 SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
@@ -52,14 +53,14 @@ def build_book(names: Sequence[str]) -> Path:
         raise SkillkitError(f"No page of {', '.join(names)} was made yet. Run `skillkit run {first}` first.")
     _write_changed({**dict(_written_by_hand()), **dict(_generated(studies, made))})
     _run_jupyter_book()
-    (OUTPUT / "studies.json").write_text(json.dumps(list(names)))
+    (OUTPUT / "studies.json").write_text(json.dumps(list(names)), encoding="utf-8")
     return OUTPUT / "html" / "index.html"
 
 
 def shown() -> list[str]:
     """The studies that the book showed when it was built last; before that, the default one."""
     try:
-        names = json.loads((OUTPUT / "studies.json").read_text())
+        names = json.loads((OUTPUT / "studies.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         names = None
     fits = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
@@ -130,11 +131,11 @@ def _run_jupyter_book() -> None:
     jobs = str(1 + min(8, os.cpu_count() or 1))  # one gathers, the others write
     sphinx = ["-b", "html", "-d", str(OUTPUT / ".doctrees"), "-W", "-n", "--keep-going", "-q", "-j", jobs]
     if _call(["jupyter-book", "config", "sphinx", str(STAGE)], log):
-        with (STAGE / "conf.py").open("a") as file:
+        with (STAGE / "conf.py").open("a", encoding="utf-8") as file:
             file.write(CONFIGURATION)
         if _call(["sphinx-build", *sphinx, str(STAGE), str(OUTPUT / "html")], log):
             return
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()).splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace")).splitlines()
     warnings = [line for line in lines if re.search(r"WARNING|ERROR|Error", line)] or lines[-15:]
     raise SkillkitError(
         f"The book was not built; {log} has the whole story.\n" + "\n".join(dict.fromkeys(warnings))
@@ -144,7 +145,7 @@ def _run_jupyter_book() -> None:
 def _call(command: Sequence[str], log: Path) -> bool:
     """Run a program that came with this environment; what it prints goes to the end of `log`."""
     program, *rest = command
-    with log.open("a") as out:
+    with log.open("a", encoding="utf-8") as out:
         path = Path(sys.executable).parent / program
-        done = subprocess.run([str(path), *rest], stdout=out, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(tethered([str(path), *rest]), stdout=out, stderr=subprocess.STDOUT, check=False)
     return done.returncode == 0

@@ -70,7 +70,7 @@ def read_json(path: Path) -> dict[str, Any]:
         SkillkitError: The file is cut off.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise SkillkitError(
             f"{path} is cut off or broken ({error}). Delete it and run its page again."

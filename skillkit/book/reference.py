@@ -62,7 +62,7 @@ def _interface_page() -> str:
 def _exported() -> list[tuple[str, str, str]]:
     """Module, name and first sentence of everything in the package's interface."""
     rows = []
-    for node in ast.parse((PACKAGE / "__init__.pyi").read_text()).body:
+    for node in ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             module = f"skillkit.{node.module}"
             said = {one.name: _first_sentence(one) for one in _public(_parsed(module))}
@@ -106,7 +106,7 @@ def _module(name: str) -> list[str]:
 def _parsed(module: str) -> ast.Module:
     path = PACKAGE.parent.joinpath(*module.split("."))
     file = path.with_suffix(".py")
-    return ast.parse((file if file.is_file() else path / "__init__.py").read_text())
+    return ast.parse((file if file.is_file() else path / "__init__.py").read_text(encoding="utf-8"))
 
 
 def _public(tree: ast.Module | ast.ClassDef) -> Iterator[Function | ast.ClassDef]:

@@ -26,7 +26,7 @@ def contents(listing: Path, studies: Sequence[Study], made: Mapping[str, Sequenc
         studies: The studies that the book shows.
         made: The pages of each study that were made, by its name.
     """
-    toc = yaml.safe_load(listing.read_text())
+    toc = yaml.safe_load(listing.read_text(encoding="utf-8"))
     parts = []
     for part in toc["parts"]:
         if part["caption"] == RESULTS_PART:

@@ -49,16 +49,16 @@ def execute(
         _run(notebook, executed, parameters)
     except papermill.PapermillExecutionError as failure:
         error = {"error": failure.ename, "message": failure.evalue, "cell": str(failure.exec_count or "")}
-    except Exception as failure:  # the kernel died (most often: out of memory), or did not start
-        text = str(failure).strip() or "the kernel ended without a word; was there enough memory?"
+    except Exception as failure:  # the kernel died, or did not start
+        text = str(failure).strip()
+        if text in ("", "Kernel died"):
+            text = "the process of its cells was killed: most often the system does so when memory runs out"
         error = {"error": type(failure).__name__, "message": text, "cell": ""}
     _note(executed, seconds=time.perf_counter() - began, peak=_peak_bytes(peak_file))
     error = error or _complete(executed, expected)
     if error is None:
         return True
-    content = {"notebook": notebook.stem, "parameters": dict(parameters), **error}
-    _write(error_file, json.dumps(content, indent=1) + "\n")
-    print(f"{executed}: {error['error']}: {error['message']}", file=sys.stderr)
+    note_failure(notebook, executed, parameters, **error)
     return False
 
 
@@ -76,6 +76,16 @@ def _complete(executed: Path, expected: Sequence[Path]) -> dict[str, str] | None
         text += "Check space and permissions."
         return {"error": type(failure).__name__, "message": text, "cell": ""}
     return None
+
+
+def note_failure(
+    notebook: Path, executed: Path, parameters: Mapping[str, Any], error: str, message: str, cell: str = ""
+) -> None:
+    """Keep beside an executed notebook what went wrong in it, and say it."""
+    content = {"notebook": notebook.stem, "parameters": dict(parameters)}
+    content |= {"error": error, "message": message, "cell": cell}
+    _write(executed.with_suffix(".error.json"), json.dumps(content, indent=1) + "\n")
+    print(f"{executed}: {error}: {message}", file=sys.stderr)
 
 
 def _run(notebook: Path, executed: Path, parameters: Mapping[str, Any]) -> None:
@@ -105,7 +115,7 @@ def _peak_bytes(peak_file: Path) -> int:
     """Peak memory of the kernel: what a forked one wrote down, or that of our child; 0 where unknown."""
     kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if resource else 0
     with suppress(OSError, ValueError):  # not there, or cut off by a full disk
-        text = peak_file.read_text()
+        text = peak_file.read_text(encoding="utf-8")
         peak_file.unlink()
         kibibytes = int(text)
     return kibibytes * (1 if sys.platform == "darwin" else 1024)
@@ -127,7 +137,7 @@ def _write(path: Path, text: str) -> None:
     """Write a file that no result depends on. On a full disk, say so and leave the page its own error."""
     try:
         with atomic_write(path) as beside:
-            beside.write_text(text)
+            beside.write_text(text, encoding="utf-8")
     except OSError as failure:
         print(
             f"{path} could not be written: {failure.strerror}. Check space and permissions.", file=sys.stderr

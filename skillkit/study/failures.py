@@ -28,7 +28,7 @@ def report_failures(study: Study, out: TextIO = sys.stderr) -> int:
 def read_error(page: Page) -> dict[str, str]:
     """What went wrong in a page that failed."""
     try:
-        content = json.loads(page.error.read_text())
+        content = json.loads(page.error.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = {}
     return {"error": content.get("error", "Error"), "message": content.get("message", "")}

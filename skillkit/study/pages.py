@@ -52,7 +52,7 @@ def find_page(
     own.check_data()
     with sole_run(own):
         with atomic_write(path) as beside:
-            beside.write_text(yaml.safe_dump(content, sort_keys=False))
+            beside.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         _note(own, base, rest)
     return own, str(path), page
 

@@ -39,9 +39,12 @@ def write_event(event: Event) -> str:
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events of lines that `write_event` made."""
+    """The events of lines that `write_event` made; one whose writer was killed may be cut off."""
     for line in lines:
-        facts = json.loads(line)
+        try:
+            facts = json.loads(line)
+        except ValueError:
+            continue
         job = facts["job"] and Job(**{**facts["job"], "places": tuple(facts["job"]["places"])})
         yield Event(facts["kind"], job, facts["number"])
 

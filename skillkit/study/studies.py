@@ -331,7 +331,7 @@ def own_file(project: Path, results: str = "results") -> Path:
 def read_requests(project: Path, results: str | Path = "results") -> dict[str, dict[str, Any]]:
     """What a reader asked for: for each page of their own the `study` behind it, and what was `given`."""
     try:
-        content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text())
+        content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -340,7 +340,7 @@ def read_requests(project: Path, results: str | Path = "results") -> dict[str, d
 def note_requests(project: Path, requests: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep what `read_requests` reads."""
     with atomic_write(own_file(project).with_name(_REQUESTS)) as beside:
-        beside.write_text(json.dumps(requests, indent=1, default=str) + "\n")
+        beside.write_text(json.dumps(requests, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 class _Loader(yaml.SafeLoader):

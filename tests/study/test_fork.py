@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 import skillkit.study.fork.process as warm
+import skillkit.study.fork.start as start
 from skillkit.study.environment import SOCKET_VARIABLE, WARM_VARIABLE
 from skillkit.study.fork.client import ask
-from skillkit.study.fork.process import execute_warm, warm_process
 from skillkit.study.fork.provisioner import listens
+from skillkit.study.fork.start import execute_warm, warm_process
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the warm process forks, which is for Linux"
@@ -93,13 +94,119 @@ def test_a_killed_client_takes_its_fork_along(running, tmp_path):
     sleeper = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     paths = (notebook(tmp_path / "page.ipynb", sleeper), tmp_path / "done.ipynb")
     call = "execute_warm({}, {}, {{}})".format(*(f"Path({str(path)!r})" for path in paths))
-    code = f"from pathlib import Path; from skillkit.study.fork.process import execute_warm; {call}"
+    code = f"from pathlib import Path; from skillkit.study.fork.start import execute_warm; {call}"
     client = subprocess.Popen([sys.executable, "-c", code])
     wait_for(lambda: pid.exists() and pid.read_text())
     kernel = int(pid.read_text())
     client.send_signal(signal.SIGKILL)
     client.wait()
     wait_for(lambda: not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE)
+
+
+RUN = """
+import json, os, sys, time
+from pathlib import Path
+from skillkit.study.fork.start import execute_page, warm_process
+with warm_process() as variables:
+    os.environ.update(variables)
+    page, done = map(Path, sys.argv[1:])
+    print(execute_page(page, done, {}), flush=True)
+"""
+
+
+@pytest.fixture(params=["1", "0"], ids=["warm", "fresh"])
+def page_at_work(request, tmp_path):
+    """A run with one page at work, with a warm process or without: the run, its kernel, and its folder."""
+    environment = {**os.environ, "SKILLKIT_PRELOAD": "ipykernel.kernelapp papermill"}
+    environment |= {WARM_VARIABLE: request.param}
+    pid = tmp_path / "pid"
+    sleeper = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    page = notebook(tmp_path / "page.ipynb", sleeper)
+    command = [sys.executable, "-c", RUN, str(page), str(tmp_path / "done.ipynb")]
+    run = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(lambda: pid.exists() and pid.read_text())
+    yield run, int(pid.read_text()), tmp_path
+    run.kill()
+    run.communicate()
+
+
+def at_work(folder):
+    """Processes of a run that are alive."""
+    found = psutil.process_iter(["cwd", "status"])
+    here = [process for process in found if process.info["cwd"] == str(folder)]
+    return [process for process in here if process.info["status"] != psutil.STATUS_ZOMBIE]
+
+
+def error_of(folder):
+    return json.loads((folder / "done.error.json").read_text())
+
+
+def test_a_killed_group_leaves_nothing_running(page_at_work):
+    run, _, folder = page_at_work
+    os.killpg(run.pid, signal.SIGKILL)
+    wait_for(lambda: not at_work(folder), patience=10)
+
+
+def test_a_killed_run_leaves_nothing_running(page_at_work):
+    run, _, folder = page_at_work
+    run.kill()
+    wait_for(lambda: not at_work(folder), patience=10)
+
+
+def test_a_page_whose_kernel_is_killed_fails_and_says_why(page_at_work):
+    run, kernel, folder = page_at_work
+    os.kill(kernel, signal.SIGKILL)
+    assert run.communicate(timeout=40)[0].endswith("False\n")
+    assert "was killed: most often" in error_of(folder)["message"]
+    assert not at_work(folder)
+
+
+def test_a_page_whose_warm_process_is_killed_fails_and_says_why(page_at_work):
+    run, _, folder = page_at_work
+    servers = psutil.Process(run.pid).children()
+    servers = [each for each in servers if "skillkit.study.fork.process" in each.cmdline()]
+    if not servers:
+        pytest.skip("this run has no warm process")
+    servers[0].kill()
+    assert run.communicate(timeout=40)[0].endswith("False\n")
+    assert error_of(folder)["error"] == "Killed" and "SIGKILL" in error_of(folder)["message"]
+    assert not at_work(folder)
+
+
+def test_a_page_whose_fork_is_killed_fails_and_says_why(page_at_work):
+    run, kernel, folder = page_at_work
+    forks = [p for p in psutil.Process(run.pid).children(recursive=True) if p.pid != kernel]
+    forks = [p for p in forks if "skillkit.study.fork.process" in p.cmdline() and p.ppid() != run.pid]
+    if not forks:
+        pytest.skip("this run has no warm process")
+    forks[0].kill()
+    assert run.communicate(timeout=40)[0].endswith("False\n")
+    assert "was ended by SIGKILL" in error_of(folder)["message"]
+    assert not at_work(folder)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_socket_lies_where_its_path_is_short_and_there_is_room(monkeypatch, tmp_path, full):
+    folder = tmp_path if full else tmp_path / ("long" * 30)
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr(start.tempfile, "tempdir", str(folder))
+    if full:
+        real = start.tempfile.mkdtemp
+        full_disk = OSError(28, "No space left on device")
+
+        def mkdtemp(prefix, dir):
+            if dir == str(folder):
+                raise full_disk
+            return real(prefix=prefix, dir=dir)
+
+        monkeypatch.setattr(start.tempfile, "mkdtemp", mkdtemp)
+    monkeypatch.setenv("SKILLKIT_PRELOAD", "json")
+    with warm_process() as environment:
+        assert listens(environment[SOCKET_VARIABLE]) and not environment[SOCKET_VARIABLE].startswith(
+            str(folder)
+        )
 
 
 def wait_for(condition, patience: float = 40.0) -> None:
@@ -154,7 +261,7 @@ def test_the_socket_is_gone_afterwards(monkeypatch):
 
 def test_it_ends_when_its_run_was_killed():
     code = (
-        "import psutil, time; from skillkit.study.fork.process import warm_process\n"
+        "import psutil, time; from skillkit.study.fork.start import warm_process\n"
         "with warm_process(): print(psutil.Process().children()[0].pid, flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "SKILLKIT_PRELOAD": "json"}

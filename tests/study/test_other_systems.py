@@ -9,9 +9,9 @@ import pytest
 from project import make_project, notebook
 
 from skillkit.errors import SkillkitError
-from skillkit.study import engine, execute
+from skillkit.study import execute, locks
 from skillkit.study.environment import processors
-from skillkit.study.fork.process import warm_process
+from skillkit.study.fork.start import warm_process
 from skillkit.study.studies import load_study
 
 
@@ -29,11 +29,11 @@ def elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "__import__", without)
-        for module in (engine, execute):
+        for module in (locks, execute):
             importlib.reload(module)
     yield
     monkeypatch.undo()
-    for module in (engine, execute):
+    for module in (locks, execute):
         importlib.reload(module)
 
 
@@ -49,14 +49,14 @@ def test_there_is_no_warm_process(elsewhere):
 def test_one_run_at_a_time_without_file_locks(elsewhere, tmp_path, monkeypatch):
     monkeypatch.chdir(make_project(tmp_path))
     study = load_study("tiny")
-    assert engine.fcntl is None
+    assert locks.fcntl is None
     lock = tmp_path / ".snakemake" / f"skillkit-{study.name}.lock"
     lock.parent.mkdir()
     lock.write_text(f"{os.getppid()}\n")  # a process that is alive
-    with pytest.raises(SkillkitError, match=f"kill {os.getppid()}"), engine.sole_run(study):
+    with pytest.raises(SkillkitError, match=f"kill {os.getppid()}"), locks.sole_run(study):
         pass
     lock.write_text("999999999\n")
-    with engine.sole_run(study):
+    with locks.sole_run(study):
         pass
 
 

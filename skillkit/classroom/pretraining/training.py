@@ -214,7 +214,7 @@ def save_model(run: Run, out: Path, *, seconds: float, steps_now: int) -> None:
     run.model.float()
     run.tokenizer.save_pretrained(out)
     (out / "model.safetensors").chmod(0o644)  # the library makes it readable for its owner alone
-    with atomic_write(out / "curve.csv") as beside, beside.open("w", newline="") as file:
+    with atomic_write(out / "curve.csv") as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(
             file, ["step", "text_loss", "answer_loss", "learning_rate"], lineterminator="\n"
         )
@@ -224,9 +224,9 @@ def save_model(run: Run, out: Path, *, seconds: float, steps_now: int) -> None:
         )
     training = training_record(run, out / "model.safetensors", seconds_per_step=seconds / max(steps_now, 1))
     with atomic_write(out / "training.json") as beside:
-        beside.write_text(json.dumps(training, indent=1) + "\n")
+        beside.write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
     with atomic_write(out / "README.md") as beside:
-        beside.write_text(model_card(training, run.curve))
+        beside.write_text(model_card(training, run.curve), encoding="utf-8")
 
 
 def training_record(run: Run, weights: Path, *, seconds_per_step: float) -> dict[str, Any]:

@@ -9,19 +9,28 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 #: What the warm process says first: the fork is there.
 STARTED = b"+"
 
 
-def ask(path: str, call: str, *arguments: Any) -> int:
+class Lost(ConnectionError):
+    """The warm process has ended, and the fork with it."""
+
+
+def ask(path: str, call: str, *arguments: Any, parent: int | None = None) -> int:
     """Have `call` run in a fork of the warm process with our standard streams, folder and environment.
 
-    Signals that we get are passed on; when we are killed, so is the fork. Returns its exit status.
-    Raises OSError when no warm process listens at `path`, or it dies before it has forked.
+    Signals that we get are passed on; when we are killed or our `parent` (None: the present one) ends, so is
+    the fork. Returns its exit status: 128 and the signal's number where a signal ended it.
+    Raises OSError when no warm process listens at `path`, or it ends before it has forked; Lost when it ends
+    before the fork does.
     """
-    parent = os.getppid()
+    parent = parent or os.getppid()
+    told: list[int] = []
+    started = False
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         message = {
@@ -33,23 +42,29 @@ def ask(path: str, call: str, *arguments: Any) -> int:
         body = json.dumps(message).encode() + b"\n"
         socket.send_fds(connection, [body[:1]], [0, 1, 2])
         connection.sendall(body[1:])
+
+        def pass_on(number: int, _: object) -> None:
+            told.append(number)
+            with suppress(OSError):  # the fork has ended
+                connection.sendall(b"%d\n" % number)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, _: connection.sendall(b"%d\n" % received))
-        started = False
+            signal.signal(number, pass_on)
         while os.getppid() == parent:  # orphaned: let go, and the fork is ended
             if select.select([connection], [], [], 1.0)[0]:
                 answer = connection.recv(16)
-                if answer == STARTED:
-                    started = True
-                elif answer:
-                    return int(answer.removeprefix(STARTED))
-                elif started:
-                    return 1  # ended together with the run
-                else:
-                    raise ConnectionError(f"the warm process at {path} is gone")
+                status = answer.removeprefix(STARTED)
+                started = started or answer.startswith(STARTED)
+                if status or (told and not answer):
+                    return 1 if told else int(status)
+                if not answer:
+                    raise (Lost if started else ConnectionError)(f"the warm process at {path} is gone")
         return 1
 
 
 if __name__ == "__main__":
-    socket_path, *arguments = sys.argv[1:]
-    sys.exit(ask(socket_path, "kernel", *arguments))
+    socket_path, connection_file, parent_pid = sys.argv[1:]
+    try:
+        sys.exit(ask(socket_path, "kernel", connection_file, parent=int(parent_pid)))
+    except OSError:  # the kernel has ended together with the warm process
+        sys.exit(1)

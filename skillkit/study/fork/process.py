@@ -4,7 +4,7 @@ Importing torch, transformers and the rest takes several seconds, and a study of
 most of its time on that. So a local run keeps one *warm* process that has done it. `skillkit execute` and
 the kernels that it starts are forks of that process, which share its memory. Without a warm process (on a
 cluster, outside Linux, or with SKILLKIT_WARM=0) everything runs as usual; benchmarks/warm_kernels.py
-measures the difference.
+measures the difference. start.py beside this file starts this process, and asks it for pages.
 
 One thread, one loop: nothing is forked while another thread holds a lock.
 """
@@ -15,22 +15,16 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from skillkit.study.environment import PEAK_VARIABLE, QUIET, SOCKET_VARIABLE, WARM_VARIABLE
-from skillkit.study.fork.client import STARTED, ask
-
-PROVISIONER = "skillkit-warm"
-"""The name in pyproject.toml of the provisioner that starts kernels as forks."""
+from skillkit.study.environment import PEAK_VARIABLE
+from skillkit.study.fork.client import STARTED
+from skillkit.study.fork.tether import die_with
 
 #: What a notebook may need; imported once, before the first fork.
 PRELOADED = (
@@ -58,59 +52,6 @@ PRELOADED = (
     "skillkit.results",
     "skillkit.tuning.prompt",
 )
-
-
-@contextmanager
-def warm_process() -> Iterator[dict[str, str]]:
-    """Keep a warm process alive; yields the environment variables that make `skillkit execute` use it.
-
-    It imports while the first work is being planned; who asks early waits. The variables are empty where the
-    reader has switched it off, and where processes cannot be forked safely (Windows, macOS).
-    """
-    if not sys.platform.startswith("linux") or os.environ.get(WARM_VARIABLE) == "0":
-        yield {}
-        return
-    with tempfile.TemporaryDirectory(prefix="skillkit-") as folder:
-        path = str(Path(folder, "warm"))
-        # The libraries look at these when they are imported, so a fork cannot set them for itself.
-        environment = {"OMP_NUM_THREADS": "1", **os.environ, **QUIET}
-        server = subprocess.Popen(
-            [sys.executable, "-m", "skillkit.study.fork.process", path], env=environment
-        )
-        try:
-            yield _variables(path) if _listens(server, path) else {}
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _variables(path: str) -> dict[str, str]:
-    """The environment of a run whose warm process listens at `path`."""
-    installed = entry_points(group="jupyter_client.kernel_provisioners", name=PROVISIONER)
-    provisioner = {"JUPYTER_DEFAULT_PROVISIONER_NAME": PROVISIONER} if installed else {}
-    return {SOCKET_VARIABLE: path, **provisioner}
-
-
-def execute_warm(
-    notebook: Path, executed: Path, parameters: Mapping[str, Any], expected: Sequence[Path] = ()
-) -> bool | None:
-    """`skillkit.study.execute.execute` in a fork of the warm process; None when there is none."""
-    path = os.environ.get(SOCKET_VARIABLE)
-    if not path:
-        return None
-    try:
-        return ask(path, "execute", str(notebook), str(executed), parameters, [str(e) for e in expected]) == 0
-    except OSError:
-        return None
-
-
-def _listens(server: "subprocess.Popen[bytes]", path: str, patience: float = 30.0) -> bool:
-    end = time.monotonic() + patience
-    while time.monotonic() < end and server.poll() is None:
-        if os.path.exists(path):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def serve(path: str) -> None:
@@ -170,10 +111,12 @@ def _fork(connection: socket.socket, listener: socket.socket, others: list[socke
     # What is here stays: no fork's garbage collector need walk through it, which takes time and copies the
     # memory that they share.
     gc.freeze()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
+            die_with(parent)
             for inherited in (connection, listener, *others):
                 inherited.close()
             status = _become(message, streams)
@@ -226,15 +169,16 @@ def _kernel(connection_file: str) -> int:
 
     from ipykernel.kernelapp import launch_new_instance
 
-    os.environ["JPY_PARENT_PID"] = str(os.getppid())
     try:
-        # A page is not what somebody typed: it stays out of the reader's IPython history.
-        launch_new_instance(argv=["-f", connection_file, "--HistoryManager.enabled=False"])
+        # A page is not what somebody typed: it stays out of the reader's IPython history. A kernel with a
+        # parent says nothing about Ctrl-C.
+        options = ["--HistoryManager.enabled=False", f"--IPKernelApp.parent_handle={os.getppid()}"]
+        launch_new_instance(argv=["-f", connection_file, *options])
     finally:
         if PEAK_VARIABLE in os.environ:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             with suppress(OSError):  # a full disk
-                Path(os.environ[PEAK_VARIABLE]).write_text(str(peak))
+                Path(os.environ[PEAK_VARIABLE]).write_text(str(peak), encoding="utf-8")
     return 0
 
 
@@ -261,7 +205,11 @@ def _heed(connection: socket.socket, pid: int) -> None:
 
 
 def _kill(pid: int, number: int) -> None:
+    """Send a signal to a fork; one that ends it goes to all that it has started as well."""
     with suppress(ProcessLookupError):
+        if number == signal.SIGKILL:
+            with suppress(ProcessLookupError):  # it has no group of its own yet
+                os.killpg(pid, number)
         os.kill(pid, number)
 
 

@@ -76,7 +76,7 @@ def _collect_results(folder: Path, suffix: str) -> list[dict[str, Any]]:
         source = path.stem.removeprefix("result_").removesuffix(f"Prompt{suffix}")
         if not (type_of(source, "") or source == "random"):
             continue  # another model's prompt, or a projected one
-        values: Any = path.read_text()
+        values: Any = path.read_text(encoding="utf-8")
         while isinstance(values, str):
             values = json.loads(values)
         target = path.parent.name.removesuffix(f"Prompt{suffix}")
