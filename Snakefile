@@ -55,7 +55,7 @@ for row in study.rows:
                 study.source(row), bundled_task=study.has_bundled_task(study.page(row, *wildcards))
             ),
         shell:
-            "skillkit execute {input.notebook} {log} --parameters {params.parameters:q}"
+            "skillkit execute {input.notebook:q} {log:q} --parameters {params.parameters:q}"
             " --code={params.code:q} --expect {output:q}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from skillkit.book.pages import models_of, page_file, read_json, tasks_of
-from skillkit.results import slug
+from skillkit.names import shown_name, slug
 from skillkit.study.failures import read_error, rerun_command
 from skillkit.study.progress import spoken
 from skillkit.study.studies import Page, Study
@@ -21,7 +21,7 @@ GIGABYTE = 2**30
 
 def overview_file(study: Study, model: str | None = None) -> Path:
     """Where the overview of a study or of one of its models lies among the book's sources, without suffix."""
-    return Path("pages", study.name, slug(model) if model else "", "overview")
+    return Path("pages", study.name, slug(shown_name(model)) if model else "", "overview")
 
 
 def study_overview(study: Study, pages: Sequence[Page]) -> str:

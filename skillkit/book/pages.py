@@ -11,7 +11,8 @@ from typing import Any
 import nbformat
 
 from skillkit.errors import SkillkitError
-from skillkit.results import Place, slug
+from skillkit.names import slug
+from skillkit.results import Place
 from skillkit.study.failures import rerun_command
 from skillkit.study.progress import spoken
 from skillkit.study.studies import OWN, Page, Study
@@ -59,7 +60,7 @@ def tasks_of(pages: Sequence[Page], model: str) -> list[str]:
 
 def page_file(page: Page) -> Path:
     """Where a page lies among the book's sources."""
-    places = [slug(place) for place in (page.place.model, page.place.task) if place]
+    places = [slug(place) for place in (page.place.shown, page.place.task) if place]
     return Path("pages", page.place.study, *places, f"{page.notebook.name}.ipynb")
 
 

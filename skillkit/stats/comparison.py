@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from skillkit.names import markdown_text
 from skillkit.stats.claims import FAILED, HELD, UNDECIDED
 from skillkit.stats.measurement import FIELDS
 
@@ -105,7 +106,7 @@ def sum_up(counts: pd.DataFrame) -> list[str]:
         else:
             word = "was mixed"
         sentences.append(
-            f"**{row['model']}**: *{row['claim']}* {word} "
+            f"**{markdown_text(row['model'])}**: *{markdown_text(row['claim'])}* {word} "
             f"({held} held, {row[UNDECIDED]} undecided, {failed} did not, of {cells})."
         )
     return sentences

@@ -30,7 +30,8 @@ from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
 from skillkit.models.bundled import kept_weights
-from skillkit.results import Place, slug
+from skillkit.names import shown_name, slug
+from skillkit.results import Place
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
 from skillkit.study.validation import check_declared, read_content
 
@@ -65,7 +66,7 @@ class Page:
 
     def __str__(self) -> str:
         """Such as `02_skill_neurons mini-t5 film`."""
-        return " ".join(filter(None, (self.notebook.name, self.place.model, self.place.task)))
+        return " ".join(filter(None, (self.notebook.name, self.place.shown, self.place.task)))
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ class Study:
 
         Raises SkillkitError when the study has no such page.
         """
-        model = next((name for name in self.models if model and slug(name) == slug(model)), model)
+        if model not in self.models:
+            model = next((name for name in self.models if slug(shown_name(name)) == model), model)
         for page in self.pages:
             if page.notebook == notebook and (page.place.model, page.place.task) == (model, task):
                 return page
