@@ -19,6 +19,7 @@ class MissingFile(SkillkitError, FileNotFoundError):
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> SkillkitError:
     """The error for a name that is not in a table, with the nearest known name."""
     known = sorted(known)
+    name = name if len(name) <= 200 else f"{name[:200]}…"
     near = get_close_matches(name, known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     listing = f" Known: {', '.join(known)}." if known else ""

@@ -57,6 +57,12 @@ def slug(name: str) -> str:
     return folder if is_told and folder.strip(".") else f"{folder.strip('.')}~{_digest(name)}"
 
 
+def is_plain_word(name: str) -> bool:
+    """Whether a name has a letter first, and after it letters, digits, `.`, `_` and `-` alone."""
+    is_word = all(_is_kept(sign) and sign != "@" for sign in name)
+    return is_word and unicodedata.category(name[:1] or " ")[0] == "L"
+
+
 def has_hidden_signs(name: str) -> bool:
     """Whether a name holds signs that no line can show: line breaks, control signs, broken UTF-8."""
     return any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name)

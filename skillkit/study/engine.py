@@ -6,6 +6,7 @@ outlive its owner, pages counted and time left, and what the reader can do about
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -178,7 +179,21 @@ def _name_holder(lock: IO[str], pid: int) -> None:
 
 
 def _snakemake(config: str) -> list[str]:
-    return [sys.executable, "-m", RUNNER, "--logger", "skillkit", "--nocolor", "--config", f"study={config}"]
+    return [
+        sys.executable,
+        "-m",
+        RUNNER,
+        "--logger",
+        "skillkit",
+        "--nocolor",
+        "--config",
+        f"study={_quoted(config)}",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Text in quotes, so that Snakemake reads neither `01` nor `a: b` as anything else."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 class _Run:
