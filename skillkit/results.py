@@ -57,8 +57,9 @@ class Place:
     @property
     def folder(self) -> Path:
         """The folder that holds everything of this place."""
-        names = [name for name in (self.shown, self.task) if name]
-        return Path(self.root, self.study, *(name if name in _WILDCARDS else slug(name) for name in names))
+        names = [name for name in (self.model, self.task) if name]
+        levels = [name if name in _WILDCARDS else slug(shown_name(name)) for name in names]
+        return Path(self.root, self.study, *levels)
 
     def prompt(self, seed: int) -> Path:
         """File of the prompt tuned with `seed`."""
