@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from skillkit.errors import SkillkitError
 from skillkit.terminal import at_terminal
@@ -28,11 +28,15 @@ OTHER_COMMANDS = {
 """Commands of other modules: name, module, one line of help. The module has `add_arguments(parser)` and
 `main(args) -> int`, and works in the folder where the command was typed."""
 
-PATH_PARAMETERS = ("data", "reference")
-"""Parameters of notebooks that name a folder."""
+MOST_CORES = 10_000
 
-MODEL_PARAMETERS = ("model", "models", "partners")
-"""Parameters of notebooks that name a model, which may be a folder."""
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose faults are one line, like every other fault."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments."""
+        raise SkillkitError(f"{' '.join(message.split())[:400]}. See {self.prog} --help.")
 
 
 @at_terminal
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(args.function(args) or 0)
     except BrokenPipeError:
         raise
-    except (SkillkitError, OSError) as error:
+    except Exception as error:
         if os.environ.get("SKILLKIT_DEBUG"):
             raise
         print(f"skillkit: {_plain(error)}", file=sys.stderr)
@@ -58,10 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plain(error: Exception) -> str:
-    """An error's message; for one of the system's own, what to look at."""
-    if not isinstance(error, OSError) or error.errno is None:
+    """An error's message; for one of the system's own, what to look at; for any other, how to see more."""
+    if isinstance(error, SkillkitError):
         return str(error)
-    where = error.filename or "a file or a connection"
+    if not isinstance(error, OSError) or error.errno is None:
+        said = " ".join(str(error).split())[:400]
+        return f"{type(error).__name__}: {said} (not foreseen; SKILLKIT_DEBUG=1 shows where it happened)"
+    where = str(error.filename or "a file or a connection")[:300]
     if isinstance(error, FileNotFoundError):
         return f"There is no {where}. Restore it, or give another path."
     return f"Cannot write or read {where} ({error.strerror}): check space and permissions."
@@ -69,7 +76,7 @@ def _plain(error: Exception) -> str:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of all commands; only the module of the command that was typed is imported."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skillkit",
         description="Skill neurons, prompt transfer, robustness: run studies, rerun pages, build the book.",
         epilog="Set SKILLKIT_DEBUG=1 to see the traceback behind an error message.",
@@ -143,8 +150,17 @@ def _add_page(commands: Any) -> None:
 
 def _add_cores(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cores", type=int, metavar="N", help="pages made at a time (default: one more than processor cores)"
+        "--cores",
+        type=_cores,
+        metavar="N",
+        help="pages made at a time (default: one more than processor cores)",
     )
+
+
+def _cores(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < len(text) < 6 and 0 < int(text) <= MOST_CORES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MOST_CORES}, not {text[:40]!r}")
 
 
 def _add_execute(commands: Any) -> None:
@@ -164,6 +180,8 @@ def _enter_project(args: argparse.Namespace) -> None:
     This is the one place where relative paths are resolved: paths among the arguments, study files, folders
     among the parameters of `page`, and folders that environment variables name.
     """
+    from skillkit.study.given import full_path, read_given
+
     project = _project()
     for name, value in vars(args).items():
         if isinstance(value, Path):
@@ -173,30 +191,18 @@ def _enter_project(args: argparse.Namespace) -> None:
         elif name == "studies":
             args.studies = [_study(each) for each in value]
         elif name == "given":
-            args.given = {key: _folders(key, each) for key, each in _values(value).items()}
+            args.given = read_given(value)
     for variable in ("SKILLKIT_DATA", "SKILLKIT_REFERENCE"):
         if os.environ.get(variable):
-            os.environ[variable] = _full(os.environ[variable])
+            os.environ[variable] = full_path(os.environ[variable])
     os.chdir(project)
-
-
-def _full(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
 
 
 def _study(name: str) -> str:
     """A study's name, or the full path of its file."""
-    return _full(name) if name.endswith((".yaml", ".yml")) else name
+    from skillkit.study.given import full_path
 
-
-def _folders(name: str, value: Any) -> Any:
-    """A parameter of a page with the folders in it as full paths."""
-    if isinstance(value, list):
-        return [_folders(name, each) for each in value]
-    if not isinstance(value, str) or not value:
-        return value
-    is_model_folder = name in MODEL_PARAMETERS and (value.startswith((".", "~")) or Path(value).is_dir())
-    return _full(value) if name in PATH_PARAMETERS or is_model_folder else value
+    return full_path(name) if name.endswith((".yaml", ".yml")) else name
 
 
 def _project() -> Path:
@@ -212,9 +218,15 @@ def _project() -> Path:
 
 def _run(args: argparse.Namespace) -> int:
     from skillkit.study import engine
+    from skillkit.study.options import check_extra
     from skillkit.study.studies import load_study
 
     study = load_study(args.study)
+    check_extra(args.extra)
+    if not study.pages:
+        raise SkillkitError(
+            f"Study {study.name!r} has no page: none of its notebooks has a file and a task that it suits."
+        )
     if args.dry_run:
         pages = engine.plan(study, args.study, extra=args.extra)
         for label, reason in pages:
@@ -245,24 +257,6 @@ def _page(args: argparse.Namespace) -> int:
             names = shown()
             print(f"The book is at {build_book(names if study.name in names else [*names, study.name])}")
     return status
-
-
-def _values(given: Sequence[str]) -> dict[str, Any]:
-    """`["steps=100", "model=minilm"]` as a mapping; values are read as YAML."""
-    import yaml
-
-    values = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            raise SkillkitError(f"-p {text}: expected NAME=VALUE, such as -p steps=100.")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise SkillkitError(
-                f"-p {text}: the value is not valid YAML. Write a number, a text, or a list such as [0, 1]."
-            ) from error
-    return values
 
 
 def _book(args: argparse.Namespace) -> int:
@@ -317,7 +311,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def _other(args: argparse.Namespace) -> int:
-    """A command of another module; what it refuses is told without a traceback, whichever error it raises."""
+    """A command of another module; what it refuses is told in its words, whichever error it raises."""
     module, _ = OTHER_COMMANDS[args.command]
     try:
         return int(import_module(module).main(args) or 0)

@@ -19,7 +19,10 @@ class MissingFile(SkillkitError, FileNotFoundError):
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> SkillkitError:
     """The error for a name that is not in a table, with the nearest known name."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1) if isinstance(name, str) else []
+    near = []
+    if isinstance(name, str):
+        name = name if len(name) <= 200 else f"{name[:200]}…"
+        near = get_close_matches(name, known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     listing = f" Known: {', '.join(known)}." if known else ""
     return SkillkitError(f"Unknown {kind} {name!r}.{suggestion}{listing}{' ' + hint if hint else ''}")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import pandas as pd
 
 from skillkit.errors import MissingFile, SkillkitError
 from skillkit.files import atomic_write, file_digest
+from skillkit.names import shown_name, slug
 from skillkit.provenance import note_read, provenance
 
 COLUMNS = ("study", "model", "task", "seed", "metric", "value", "n", "unit", "low", "high", "interval")
@@ -34,12 +34,8 @@ RECEIPT = ".sha256"
 """The suffix of a page's receipt, a file of digests that is written once the page has succeeded."""
 
 
-def slug(name: str) -> str:
-    """A model's name as one folder name: `google/t5-v1_1-base` is kept in `google--t5-v1_1-base`.
-
-    Braces stay, so that a pattern such as `{model}` does.
-    """
-    return re.sub(r"[^A-Za-z0-9._{}-]+", "--", name.strip("/")) or "unnamed"
+_WILDCARDS = ("{model}", "{task}")
+"""What stands in the Snakefile for any model and any task."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,16 @@ class Place:
             )
 
     @property
+    def shown(self) -> str | None:
+        """The model's name as readers see it: of a local folder the last part."""
+        return shown_name(self.model) if self.model else None
+
+    @property
     def folder(self) -> Path:
         """The folder that holds everything of this place."""
-        levels = [self.study, slug(self.model) if self.model else None, self.task]
-        return Path(self.root).joinpath(*[level for level in levels if level])
+        names = [name for name in (self.model, self.task) if name]
+        levels = [name if name in _WILDCARDS else slug(shown_name(name)) for name in names]
+        return Path(self.root, self.study, *levels)
 
     def prompt(self, seed: int) -> Path:
         """File of the prompt tuned with `seed`."""
@@ -107,7 +109,7 @@ def measurements(place: Place, rows: Iterable[Mapping[str, Any]] | pd.DataFrame)
         raise SkillkitError(
             f"measurements: the rows {lack}; give one mapping per measurement with metric=… and value=…."
         )
-    for name, value in (("study", place.study), ("model", place.model), ("task", place.task)):
+    for name, value in (("study", place.study), ("model", place.shown), ("task", place.task)):
         frame[name] = frame[name].where(frame[name].notna(), value) if name in frame.columns else value
     for name in ("unit", "interval"):
         frame[name] = frame[name] if name in frame.columns else pd.NA
@@ -263,7 +265,8 @@ def read_tables(
     )
     frames = [_with_places(read_table(path), path) for path in paths]
     if models is not None:
-        frames = [frame[frame["model"].isin(models) | frame["model"].isna()] for frame in frames]
+        shown = [shown_name(model) for model in models]
+        frames = [frame[frame["model"].isin(shown) | frame["model"].isna()] for frame in frames]
     if tasks is not None:
         frames = [frame[frame["task"].isin(tasks) | frame["task"].isna()] for frame in frames]
     frames = [frame for frame in frames if len(frame)]

@@ -16,7 +16,6 @@ from skillkit.results import (
     measurements,
     read_table,
     read_tables,
-    slug,
     write_table,
 )
 from skillkit.stats.measurement import proportion, without_interval
@@ -36,11 +35,6 @@ def test_cells_of_a_model_and_of_a_study_lie_above():
     assert Place("s").table("10").as_posix() == "results/s/10.parquet"
     with pytest.raises(ValueError, match="without a model"):
         Place("s", task="sst2")
-
-
-def test_slug_makes_one_folder_name():
-    assert slug("/models/my bert/") == "models--my--bert"
-    assert "/" not in slug("a/b\\c")
 
 
 def test_measurements_puts_the_common_columns_first_with_fixed_types():

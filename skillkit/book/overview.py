@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from skillkit.book.pages import models_of, page_file, read_json, tasks_of
-from skillkit.results import slug
+from skillkit.book.pages import facts_of, models_of, page_file, read_json, read_notebook, tasks_of
+from skillkit.errors import SkillkitError
+from skillkit.names import markdown_code, markdown_text, shown_name, slug
 from skillkit.study.failures import read_error, rerun_command
 from skillkit.study.progress import spoken
 from skillkit.study.studies import Page, Study
@@ -21,19 +22,29 @@ GIGABYTE = 2**30
 
 def overview_file(study: Study, model: str | None = None) -> Path:
     """Where the overview of a study or of one of its models lies among the book's sources, without suffix."""
-    return Path("pages", study.name, slug(model) if model else "", "overview")
+    return Path("pages", study.name, slug(shown_name(model)) if model else "", "overview")
 
 
 def study_overview(study: Study, pages: Sequence[Page]) -> str:
     """The study in a nutshell, with links to the pages over all of it and to each model."""
     settings = {**study.budget, "seeds": list(study.seeds)}
-    budget = ", ".join(f"{name} {value}" for name, value in settings.items())
+    budget = ", ".join(f"{name} {markdown_text(value)}" for name, value in settings.items())
     here = overview_file(study).parent
-    lines = [f"# {study.title}: overview", "", study.description.strip(), "", f"Budget: {budget}.", ""]
+    lines = [
+        f"# {markdown_text(study.title)}: overview",
+        "",
+        study.description.strip(),
+        "",
+        f"Budget: {budget}.",
+        "",
+    ]
     lines += [f"- {_link(page, here)}" for page in pages if page.notebook.scope == "study"]
     lines += ["", "Models:", ""]
     for model in models_of(pages):
-        lines.append(f"- [{model}]({slug(model)}/overview.md), {len(tasks_of(pages, model))} tasks")
+        name = shown_name(model)
+        lines.append(
+            f"- [{markdown_text(name)}]({slug(name)}/overview.md), {len(tasks_of(pages, model))} tasks"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -41,7 +52,10 @@ def model_overview(model: str, study: Study, pages: Sequence[Page]) -> str:
     """All pages of one model: those over its tasks, then a table of tasks and notebooks."""
     here = overview_file(study, model).parent
     own = [page for page in pages if page.place.model == model]
-    lines = [f"# {model}: overview", "", f"The pages of `{model}` in the study *{study.title}*.", ""]
+    name = markdown_text(shown_name(model))
+    lines = [f"# {name}: overview", "", f"The pages of {name} in the study {markdown_text(study.title)}."]
+    lines += [] if shown_name(model) == model else ["", f"The model lies in {markdown_code(model)}."]
+    lines += [""]
     lines += [f"- {_link(page, here)}" for page in own if page.notebook.scope == "model"]
     columns = [row for row in study.rows if any(page.notebook == row and page.place.task for page in own)]
     if columns:
@@ -66,7 +80,7 @@ def status(studies: Sequence[Study], made: Mapping[str, Sequence[Page]]) -> str:
     lines = ["# Status", "", "What was run for this book, how long it took, and on what."]
     for study in studies:
         pages = made[study.name]
-        lines += ["", f"## {study.title}", "", *_times(pages), "", *_not_made(study, pages)]
+        lines += ["", f"## {markdown_text(study.title)}", "", *_times(pages), "", *_not_made(study, pages)]
         lines += ["", *_machine(pages)]
     return "\n".join(lines) + "\n"
 
@@ -80,7 +94,8 @@ def _not_made(study: Study, made: Sequence[Page]) -> list[str]:
     lines = ["Failed:", ""] if failed else []
     for page in failed:
         error = read_error(page)["error"]
-        lines.append(f"- `{page}`: `{error}`. Run again: `{rerun_command(page)}`")
+        again = markdown_code(rerun_command(page))
+        lines.append(f"- {markdown_code(page)}: {markdown_code(error)}. Run again: {again}")
     if missing:
         lines += ["", f"Not made: {len(missing)} pages. `skillkit run {study.name}` makes them."]
     return lines
@@ -94,7 +109,7 @@ def _times(pages: Sequence[Page]) -> list[str]:
     everything = 0.0
     for row in dict.fromkeys(page.notebook for page in pages):
         own = [page for page in pages if page.notebook == row]
-        facts = [read_json(page.executed)["metadata"].get("skillkit", {}) for page in own]
+        facts = [facts_of(read_notebook(page.executed), "skillkit") for page in own]
         seconds = [fact["seconds"] for fact in facts if "seconds" in fact] or [0.0]
         peak = max(fact.get("peak_bytes", 0) for fact in facts) / GIGABYTE
         everything += sum(seconds)
@@ -110,10 +125,15 @@ def _machine(pages: Iterable[Page]) -> list[str]:
     if not files:
         return []
     made = read_json(files[-1])
-    packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
+    try:
+        packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
+        when, machine = made["written"][:10], markdown_text(made["machine"])
+        software = f"Python {made['python']}, commit {made['commit'] or 'unknown'}"
+        device = markdown_text(made["device"])
+    except (KeyError, AttributeError, TypeError) as error:
+        raise SkillkitError(f"{files[-1]} is not what a page writes. Run its page again.") from error
     return [
-        f"Last written {made['written'][:10]} on {made['machine']}, device {made['device']}, "
-        f"Python {made['python']}, commit {made['commit'] or 'unknown'}.",
+        f"Last written {when} on {machine}, device {device}, {software}.",
         "",
         f"Packages: {packages}.",
     ]

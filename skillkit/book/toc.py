@@ -11,6 +11,7 @@ import yaml
 from skillkit.book.overview import overview_file
 from skillkit.book.pages import models_of, page_file, tasks_of
 from skillkit.book.reference import reference_files
+from skillkit.names import shown_name
 from skillkit.study.studies import Page, Study
 
 RESULTS_PART = "Results"
@@ -53,7 +54,7 @@ def _model_chapter(study: Study, model: str, pages: Sequence[Page]) -> dict[str,
     for task in tasks_of(own, model):
         first, *others = [page for page in own if page.place.task == task]
         sections.append(_with_sections({**_entry(first), "title": task}, [_entry(page) for page in others]))
-    return _with_sections({"file": str(overview_file(study, model)), "title": model}, sections)
+    return _with_sections({"file": str(overview_file(study, model)), "title": shown_name(model)}, sections)
 
 
 def _with_sections(entry: dict[str, Any], sections: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import file_digest
+from skillkit.names import source_of
 from skillkit.provenance import note_read
 
 
@@ -94,7 +95,8 @@ def model_folder(name: str) -> Path | None:
     """
     if name in MODELS:
         return None if MODELS[name].package else REPOSITORY_MODELS / name
-    return Path(name) if Path(name).is_dir() else None
+    folder = Path(source_of(name))
+    return folder if folder.is_dir() else None
 
 
 def note_weights(name: str, source: str, config: Any) -> None:

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.architectures import architecture_of
 from skillkit.models.bundled import MODELS, note_weights
+from skillkit.names import source_of
 
 #: Parameters that no result depends on.
 _UNUSED = re.compile(r"(^|\.)(position_ids|pooler\.)")
@@ -48,6 +49,7 @@ def _source(name: str) -> str:
     """The folder or Hub id that a name stands for."""
     if name in MODELS:
         return str(MODELS[name].folder)
+    name = source_of(name)
     if Path(name).is_dir():
         if not (Path(name) / "config.json").exists():
             raise SkillkitError(
@@ -56,7 +58,8 @@ def _source(name: str) -> str:
         return name
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
         raise SkillkitError(
-            f"There is no model folder {name!r}. Give a folder written by save_pretrained, or a Hub id."
+            f"There is no model folder {str(Path(name).absolute())!r}. "
+            "Give a folder written by save_pretrained, or a Hub id."
         )
     return name
 

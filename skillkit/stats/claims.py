@@ -12,6 +12,7 @@ import pandas as pd
 
 from skillkit.checks import Finite, check_arguments
 from skillkit.errors import SkillkitError
+from skillkit.names import markdown_text
 from skillkit.stats.measurement import Measurement
 
 HELD, FAILED, UNDECIDED, NOT_TESTED = "held", "did not hold", "undecided", "not tested"
@@ -140,7 +141,8 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
         else:
             against = f", against {each['border']:.3g}" if each["border"] else ""
             measured = number(each, signed=not each["border"]) + against
-        lines.append(f"| {each['claim']} | {each['source']} | {measured} | **{each['verdict']}** |")
+        text = markdown_text(each["claim"])
+        lines.append(f"| {text} | {each['source']} | {measured} | **{each['verdict']}** |")
     return "\n".join(lines)
 
 
@@ -181,7 +183,7 @@ def numbers_table(rows: pd.DataFrame, columns: Mapping[str, str]) -> str:
     lines = ["| " + " | ".join([*columns.values(), "value", "interval", "n"]) + " |"]
     lines.append("|" + "---|" * (len(columns) + 3))
     for row in rows.to_dict("records"):
-        own = ["" if pd.isna(row[name]) else str(row[name]) for name in columns]
+        own = ["" if pd.isna(row[name]) else markdown_text(row[name]) for name in columns]
         interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row.get("low")) else ""
         count = f"{int(row['n']):,}" if pd.notna(row.get("n")) else ""
         lines.append("| " + " | ".join([*own, f"{row['value']:.3f}", interval, count]) + " |")

@@ -7,6 +7,7 @@ pages that failed (endings.py).
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -106,4 +107,12 @@ def _check(study: Study, *, writing: bool) -> None:
 
 
 def _snakemake(config: str) -> list[str]:
-    return [sys.executable, "-m", RUNNER, "--logger", "skillkit", "--nocolor", "--config", f"study={config}"]
+    return [
+        *(sys.executable, "-m", RUNNER, "--logger", "skillkit", "--nocolor"),
+        *("--config", f"study={_quoted(config)}"),
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Text in quotes, so that Snakemake reads neither `01` nor `a: b` as anything else."""
+    return json.dumps(text, ensure_ascii=False)

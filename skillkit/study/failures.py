@@ -31,7 +31,9 @@ def read_error(page: Page) -> dict[str, str]:
         content = json.loads(page.error.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = {}
-    return {"error": content.get("error", "Error"), "message": content.get("message", "")}
+    if not isinstance(content, dict):
+        content = {}
+    return {"error": str(content.get("error", "Error")), "message": str(content.get("message", ""))}
 
 
 def rerun_command(page: Page) -> str:
@@ -45,9 +47,10 @@ def rerun_command(page: Page) -> str:
         if value is not None or name not in ("model", "task")
     ]
     study = request.get("study", page.place.study)
-    return " ".join(["skillkit page", page.notebook.number, *words, f"--study {study}"])
+    return " ".join(["skillkit page", page.notebook.number, *words, f"--study {shlex.quote(study)}"])
 
 
 def _as_yaml(value: Any) -> str:
     """A parameter as `-p` reads it, on one line."""
-    return str(yaml.safe_dump(value, default_flow_style=True, width=math.inf)).split("\n")[0]
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return str(text).removesuffix("\n").removesuffix("\n...")

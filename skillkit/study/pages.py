@@ -14,7 +14,10 @@ import yaml
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
+from skillkit.names import is_folder_name, look, source_of, told_apart
 from skillkit.study.engine import sole_run
+from skillkit.study.naming import check_model, check_name
+from skillkit.study.parameters import BUDGET, check_value, short
 from skillkit.study.studies import (
     OWN,
     Page,
@@ -27,7 +30,6 @@ from skillkit.study.studies import (
     study_names,
 )
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
-from skillkit.study.validation import Budget
 
 
 def find_page(
@@ -44,25 +46,43 @@ def find_page(
     model, task = _name(rest, "model"), _name(rest, "task")
     base = _base(study_name, notebook, model, task, project)
     model, task = _place(notebook, model, task, base)
+    model = next((known for known in base.models if source_of(known) == model), model)
     if not rest and (model is None or model in base.models) and (task is None or task in base.tasks):
-        return base, base.name, base.page(notebook, model, task)
+        return base, study_name or base.name, base.page(notebook, model, task)
+    model = _unlike_earlier(model, project)
     path, content = own_file(project), _own_content(notebook, model, task, rest, base)
-    own = check_study(path, content, project)
+    try:
+        own = check_study(path, content, project)
+    except SkillkitError as error:  # the file is not there yet: what is wrong was given by hand
+        raise SkillkitError(str(error).removeprefix(f"{path}: ")) from error
     page = own.page(notebook, model, task)
     own.check_data()
     with sole_run(own):
         with atomic_write(path) as beside:
             beside.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        _note(own, base, rest)
+        _note(own, base, rest, study_name)
     return own, str(path), page
+
+
+def _unlike_earlier(model: str | None, project: Path) -> str | None:
+    """The name of a model among all pages of one's own; they stay, and another folder may be shown alike."""
+    if model is None or not is_folder_name(model) or source_of(model) != model:
+        return model
+    earlier = [str(asked.get("model")) for asked in read_requests(project).values() if asked.get("model")]
+    if model in earlier:
+        return model
+    alike = any(look(name) == look(model) for name in earlier)
+    return told_apart(model) if alike else model
 
 
 def _name(rest: dict[str, Any], kind: str) -> str | None:
     """Take the model or the task out of what was given."""
-    value = rest.pop(kind, None)
-    if value is not None and not isinstance(value, str):
-        raise SkillkitError(f"-p {kind}={value!r}: expected one name.")
-    return value
+    if kind not in rest:
+        return None
+    value = rest.pop(kind)
+    if not isinstance(value, str) or not value:
+        raise SkillkitError(f"-p {kind}={'' if value in (None, '') else short(value)}: expected one name.")
+    return check_model(check_name(value, "-p model")) if kind == "model" else value
 
 
 def _base(name: str | None, notebook: Notebook, model: str | None, task: str | None, project: Path) -> Study:
@@ -78,7 +98,8 @@ def _base(name: str | None, notebook: Notebook, model: str | None, task: str | N
 
     def fit(study: Study) -> int:
         made = task is None or task in study.only.get(notebook.name, study.tasks)
-        known = 2 * (model is None or model in study.models) + (task is None or task in study.tasks)
+        models = {source_of(name) for name in study.models}
+        known = 2 * (model is None or model in models) + (task is None or task in study.tasks)
         return 2 * known + made
 
     return max(studies, key=fit)
@@ -118,6 +139,12 @@ def _own_content(
                 "parameter", name, known, f"These are the parameters of {notebook.name} and what it reads."
             )
     rest = dict(given)
+    if type(rest.get("seeds")) is int:
+        rest["seeds"] = [rest["seeds"]]
+    for row, names in declared.items():
+        defaults = notebook_parameters(base.source(NOTEBOOKS[row]))
+        for name in (rest.keys() & names) - {"models", "tasks", "study", "results"}:
+            check_value(name, rest[name], "-p", defaults[name])
     models = rest.pop("models", [model] if model else list(base.models))
     tasks = rest.pop("tasks", [task] if task else list(base.tasks))
     seeds = rest.pop("seeds", list(base.seeds))
@@ -127,11 +154,7 @@ def _own_content(
         return {name: value for name, value in own.items() if name not in given}
 
     def of_notebook(row: str) -> dict[str, Any]:
-        own = {
-            name: value
-            for name, value in rest.items()
-            if name in declared[row] and name not in Budget.model_fields
-        }
+        own = {name: value for name, value in rest.items() if name in declared[row] and name not in BUDGET}
         only = {"only": list(base.only[row])} if whole and row in base.only else {}
         return {**less(base.notebooks.get(row, {})), **own, **only}
 
@@ -139,11 +162,11 @@ def _own_content(
         "title": "Your own pages",
         "models": _with_own(models, base.models, less),
         "tasks": _with_own(tasks, base.tasks, less),
-        "seeds": [seeds] if type(seeds) is int else seeds,
+        "seeds": seeds,
         "data": rest.pop("data", base.data),
         "budget": {
             **base.budget,
-            **{name: value for name, value in rest.items() if name in Budget.model_fields},
+            **{name: value for name, value in rest.items() if name in BUDGET},
         },
         "notebooks": {row: of_notebook(row) for row in declared},
     }
@@ -158,10 +181,12 @@ def _with_own(
     """
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return names
+    if len(set(names)) < len(names):
+        return names
     return {name: less(known.get(name, {})) for name in names}
 
 
-def _note(own: Study, base: Study, given: Mapping[str, Any]) -> None:
+def _note(own: Study, base: Study, given: Mapping[str, Any], study_name: str | None) -> None:
     """Keep for each page what was asked for, so that the command can be told that makes it again."""
     before = read_requests(own.project)
     asked = {}
@@ -170,7 +195,8 @@ def _note(own: Study, base: Study, given: Mapping[str, Any]) -> None:
         mine = {name: value for name, value in given.items() if name in names}
         earlier = before.get(str(page), {}) if base.name == OWN else {}
         asked[str(page)] = {
-            "study": earlier.get("study", base.name),
+            "study": earlier.get("study", study_name or base.name),
+            "model": page.place.model,
             "given": {**earlier.get("given", {}), **mine},
         }
     note_requests(own.project, {**before, **asked})

@@ -23,15 +23,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.files import atomic_write
-from skillkit.results import Place, slug
+from skillkit.names import shown_name, slug
+from skillkit.results import Place
+from skillkit.study.naming import check_study_name
+from skillkit.study.parameters import check_declared
+from skillkit.study.reading import read_yaml
 from skillkit.study.table import NOTEBOOKS, Notebook, notebook_parameters
-from skillkit.study.validation import check_declared, read_content
+from skillkit.study.validation import check_together, read_content
 
 DATA_VARIABLE = "$SKILLKIT_DATA"
 
@@ -69,7 +71,7 @@ class Page:
 
     def __str__(self) -> str:
         """Such as `02_skill_neurons mini-t5 film`."""
-        return " ".join(filter(None, (self.notebook.name, self.place.model, self.place.task)))
+        return " ".join(filter(None, (self.notebook.name, self.place.shown, self.place.task)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Study:
     @cached_property
     def pages(self) -> tuple[Page, ...]:
         """Every page, in the order in which a reader would want them made."""
-        return tuple(Page(row, place) for row in self.rows for place in self._places(row))
+        return tuple(Page(row, place) for row in self.rows for place in self.places(row))
 
     def pattern(self, notebook: Notebook) -> Page:
         """The page of a notebook with `{model}` and `{task}` in place of names, for the Snakefile."""
@@ -167,7 +169,8 @@ class Study:
 
         Raises SkillkitError when the study has no such page.
         """
-        model = next((name for name in self.models if model and slug(name) == slug(model)), model)
+        if model not in self.models:
+            model = next((name for name in self.models if slug(shown_name(name)) == model), model)
         for page in self.pages:
             if page.notebook == notebook and (page.place.model, page.place.task) == (model, task):
                 return page
@@ -241,7 +244,7 @@ class Study:
     def _fits(self, row: Notebook) -> bool:
         return row.needs != "reference" or Path(os.environ.get("SKILLKIT_REFERENCE", "/nowhere")).is_dir()
 
-    def _places(self, row: Notebook) -> Iterator[Place]:
+    def places(self, row: Notebook) -> Iterator[Place]:
         """Where a notebook runs: its scope's places, less the tasks that it does not suit."""
         models = list(self.models) if row.scope != "study" else [None]
         tasks = [task for task in self._tasks(row) if _suits(row, task)] if row.scope == "cell" else [None]
@@ -281,19 +284,34 @@ def load_study(name: str | Path, project: str | Path = ".", results: str = "resu
             raise SkillkitError(
                 "You have no pages of your own yet. `skillkit page … -p name=value` makes them."
             )
-    if not path.is_file():
-        if path == Path(name):
-            raise SkillkitError(f"There is no study file {path.absolute()}.")
+    is_name = path == Path(name) or "/" not in str(name)
+    if not path.is_file() or not is_name:
+        if path == Path(name) or (is_name and path.exists()):
+            fault = "This is no file:" if path.exists() else "There is no study file"
+            raise SkillkitError(f"{fault} {path.absolute()}. A study is a YAML file.")
         raise unknown(
             "study", str(name), study_names(project), f"A study is a file in {project / 'studies'}."
         )
+    check_study_name(path.stem)
+    _refuse_shared_folder(path, project, results)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        raise SkillkitError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise SkillkitError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    except SkillkitError as error:
+        raise SkillkitError(f"{path} is {error}") from error
     return check_study(path, content, project, results)
+
+
+def _refuse_shared_folder(path: Path, project: Path, results: str) -> None:
+    """Raise SkillkitError when another study's results would lie in the same folder."""
+    if path.absolute() == own_file(project, results).absolute():
+        return
+    for other in (project / "studies").glob("*.yaml"):
+        if other.stem.casefold() == path.stem.casefold() and not other.samefile(path):
+            raise SkillkitError(f"{path} and {other} would share one results folder. Rename one of them.")
+    if path.stem.casefold() == OWN:
+        raise SkillkitError(f"{path}: the name {OWN!r} is kept for pages made by `skillkit page`. Rename it.")
 
 
 def check_study(path: Path, content: Any, project: Path, results: str = "results") -> Study:
@@ -308,19 +326,29 @@ def check_study(path: Path, content: Any, project: Path, results: str = "results
         only=file.only,
         budget=file.budget,
         data=file.data,
-        title=file.title or path.stem.capitalize(),
+        title=" ".join((file.title or path.stem.capitalize()).split()),
         description=file.description or "",
         project=project,
         results=results,
     )
     for name, own in study.notebooks.items():
         source = study.source(NOTEBOOKS[name])
-        if own and source.is_file():
+        if source.is_file():
             try:
-                check_declared(own, notebook_parameters(source), f"notebooks: {name}")
+                _check_notebook(study, NOTEBOOKS[name], own)
             except SkillkitError as error:
                 raise SkillkitError(f"{path}: {error}") from error
     return study
+
+
+def _check_notebook(study: Study, row: Notebook, own: Mapping[str, Any]) -> None:
+    """Raise SkillkitError unless a notebook takes the parameters that a study gives to it."""
+    where = f"notebooks: {row.name}"
+    defaults = notebook_parameters(study.source(row))
+    check_declared(own, defaults, where)
+    tasks = [place.task for place in study.places(row) if place.task]
+    if own or row.name == "09_projection":
+        check_together(row.name, {**defaults, **own}, study.models, tasks, where)
 
 
 def own_file(project: Path, results: str = "results") -> Path:
@@ -334,28 +362,22 @@ def read_requests(project: Path, results: str | Path = "results") -> dict[str, d
         content = json.loads(own_file(project, str(results)).with_name(_REQUESTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    return {page: asked for page, asked in content.items() if _is_request(asked)}
+
+
+def _is_request(asked: Any) -> bool:
+    """Whether an entry is what `note_requests` writes, and nothing that somebody put into the file."""
+    if not isinstance(asked, dict):
+        return False
+    return isinstance(asked.get("given", {}), dict) and isinstance(asked.get("study", ""), str)
 
 
 def note_requests(project: Path, requests: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep what `read_requests` reads."""
     with atomic_write(own_file(project).with_name(_REQUESTS)) as beside:
         beside.write_text(json.dumps(requests, indent=1, default=str) + "\n", encoding="utf-8")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, instead of the last one holding."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in keys:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} is given twice", key.start_mark
-                    )
-                keys.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def study_names(project: str | Path = ".") -> list[str]:

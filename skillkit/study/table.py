@@ -99,7 +99,7 @@ def find_notebook(name: str) -> Notebook:
     if name in NOTEBOOKS:
         return NOTEBOOKS[name]
     for row in NOTEBOOKS.values():
-        if name.isdigit() and int(name) == int(row.number):
+        if name in (row.number, row.number.lstrip("0")):
             return row
     raise unknown("notebook", name, NOTEBOOKS, "A notebook of your own is a row in skillkit/study/table.py.")
 

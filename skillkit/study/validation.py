@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
-    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -21,102 +18,40 @@ from pydantic import (
 
 from skillkit.data.tasks import get_task
 from skillkit.errors import SkillkitError, unknown
-from skillkit.models.bundled import MODELS
+from skillkit.study.naming import check_model, check_name, tell_apart
+from skillkit.study.parameters import SEEDS, check_budget, check_own, short
 from skillkit.study.table import find_notebook
 
-HUB_MODELS = (
-    *("roberta-base", "roberta-large", "distilroberta-base", "bert-base-uncased", "bert-base-cased"),
-    *("bert-large-uncased", "t5-small", "t5-base", "t5-large", "gpt2", "gpt2-medium", "distilgpt2"),
-)
-"""Hub ids without an owner; others are written `owner/name`."""
 
-FROM_STUDY = ("study", "model", "task", "models", "tasks", "seeds", "data", "results")
-"""Parameters of notebooks that the study gives by itself, never by hand."""
-
-Count = Annotated[int, Field(gt=0, description="a whole number above 0")]
-Limit = Annotated[int | None, Field(gt=0, description="a whole number above 0, or null for all")]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
-Text = Annotated[str, Field(description="a text such as cpu or auto")]
-
-
-class Budget(BaseModel):
-    """The parameters that a study may give for all its notebooks, for a model or for a task."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    length: Count = 1
-    steps: Count = 1
-    batch_size: Count = 1
-    learning_rate: Rate = 1.0
-    evaluate_every: Count = 1
-    limit: Limit = None
-    device: Text = "auto"
-
-
-class NotebookParameters(Budget):
-    """What a study may give for one notebook alone; its own parameters are checked once its file is read."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    examples: Limit = None
-
-
-def check_parameters(kind: type[Budget], given: Any, where: str) -> dict[str, Any]:
-    """The parameters under `where` as they were given.
-
-    Raises SkillkitError when one is unknown or does not fit.
-    """
-    if not isinstance(given, Mapping):
-        raise SkillkitError(f"{where}: expected parameters such as {{steps: 300}}, not {given!r}.")
-    allowed = kind.model_fields if kind is Budget else ()
-    for name in given:
-        if name in FROM_STUDY or not isinstance(name, str) or (allowed and name not in allowed):
-            raise unknown("parameter", str(name), allowed, f"It stands under {where!r}.")
-    try:
-        kind.model_validate(dict(given))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name, value = str(fault["loc"][0]), fault["input"]
-        is_text = name == "learning_rate" and isinstance(value, str)
-        hint = " (YAML reads 1e-3 as text; write 0.001)" if is_text else ""
-        expected = kind.model_fields[name].description
-        raise SkillkitError(f"{where}: {name} is {value!r}; expected {expected}{hint}.") from error
-    return dict(given)
-
-
-def check_model(name: str) -> str:
-    """The name of a model. Raises SkillkitError when it is neither known, nor a folder, nor a Hub id."""
-    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if name in MODELS or name in HUB_MODELS or Path(name).is_dir() or ("/" in name and not is_path):
-        return name
-    if is_path:
-        raise SkillkitError(
-            f"There is no model folder {Path(name).absolute()}. "
-            "Give a folder written by save_pretrained, or a Hub id (owner/name)."
-        )
-    raise unknown("model", name, (*MODELS, *HUB_MODELS), "Other Hub models are written owner/name.")
-
-
-def _named(check: Callable[[str], str], kind: type[Budget]) -> BeforeValidator:
+def _named(check: Callable[[str], str], own: Callable[[Any, str], dict[str, Any]]) -> BeforeValidator:
     """Accept a list of names, or a mapping from names to parameters; give a mapping."""
 
     def named(given: Any, info: ValidationInfo) -> dict[str, dict[str, Any]]:
         key = info.field_name
         if isinstance(given, list):
-            if wrong := next((name for name in given if isinstance(name, Mapping | list)), None):
+            if wrong := next((name for name in given if isinstance(name, Mapping | list | set)), None):
                 raise SkillkitError(
-                    f"{key}: expected a list of names, but {wrong!r} stands in it. "
+                    f"{key}: expected a list of names, but {short(wrong)} stands in it. "
                     "To give one its own parameters, write a mapping: name: {steps: 300}, without dashes."
                 )
+            _refuse_twice(given, str(key))
             given = dict.fromkeys(given)
         if not isinstance(given, Mapping):
-            raise SkillkitError(f"{key}: expected a list of names, not {given!r}.")
-        return {
-            check(str(name)): check_parameters(kind, own or {}, f"{key}: {name}")
-            for name, own in given.items()
-        }
+            raise SkillkitError(f"{key}: expected a list of names, not {short(given)}.")
+        checked = {name: check(check_name(name, str(key))) for name in given}
+        parameters = [own({} if each is None else each, f"{key}: {name}") for name, each in given.items()]
+        _refuse_twice(checked.values(), str(key))
+        return dict(zip(checked.values(), parameters, strict=True))
 
     return BeforeValidator(named)
+
+
+def _refuse_twice(names: Iterable[Any], key: str) -> None:
+    seen: list[Any] = []
+    for name in names:
+        if name in seen:
+            raise SkillkitError(f"{key}: {short(name)} is named twice.")
+        seen.append(name)
 
 
 Named = dict[str, dict[str, Any]]
@@ -130,38 +65,53 @@ class StudyFile(BaseModel):
     title: str | None = None
     description: str | None = None
     data: str | None = None
-    seeds: list[Annotated[int, Field(ge=0)]]
+    seeds: list[int]
     budget: dict[str, Any] = {}
-    tasks: Annotated[Named, _named(lambda name: get_task(name).name, Budget)]
-    notebooks: Annotated[Named, _named(lambda name: find_notebook(name).name, NotebookParameters)]
-    models: Annotated[Named, _named(check_model, Budget)]
+    tasks: Annotated[Named, _named(lambda name: get_task(name).name, check_budget)]
+    notebooks: Annotated[Named, _named(lambda name: find_notebook(name).name, check_own)]
+    models: Annotated[Named, _named(check_model, check_budget)]
     only: dict[str, tuple[str, ...]] = {}
 
-    @field_validator("seeds")
+    @field_validator("seeds", mode="before")
     @classmethod
-    def _once(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise SkillkitError(f"seeds: {seeds!r} names a seed twice.")
-        return seeds
+    def _seeds(cls, seeds: Any) -> list[int]:
+        if not SEEDS.fits(seeds):
+            raise SkillkitError(f"seeds: expected {SEEDS.expected}, not {short(seeds)}.")
+        return list(seeds)
 
     @field_validator("budget", mode="before")
     @classmethod
     def _known(cls, budget: Any) -> dict[str, Any]:
-        return check_parameters(Budget, budget or {}, "budget")
+        return check_budget({} if budget is None else budget, "budget")
 
     @model_validator(mode="after")
     def _restrict(self) -> StudyFile:
-        """Take the restrictions to some tasks out of the notebooks' parameters."""
+        """Take the restrictions to some tasks out of the notebooks' parameters; tell models apart."""
         for row, own in self.notebooks.items():
             if "only" in own:
                 self.only[row] = _restriction(row, own.pop("only"), self.tasks)
+        partners = {row: _partners(own) for row, own in self.notebooks.items()}
+        further = [name for names in partners.values() for name in names if name not in self.models]
+        used = tell_apart([*self.models, *dict.fromkeys(further)])
+        self.models = {used[name]: own for name, own in self.models.items()}
+        for row, names in partners.items():
+            if names:
+                self.notebooks[row]["partners"] = [used[name] for name in names]
         return self
+
+
+def _partners(own: Mapping[str, Any]) -> list[str]:
+    """The further models among a notebook's parameters, as the study calls them."""
+    given = own.get("partners")
+    if not isinstance(given, list):
+        return []  # refused with the notebook's other parameters
+    return [check_model(check_name(name, "partners")) for name in given]
 
 
 def _restriction(notebook: str, given: Any, tasks: Iterable[str]) -> tuple[str, ...]:
     """The tasks that a notebook is restricted to."""
     if not isinstance(given, list) or not given:
-        raise SkillkitError(f"notebooks: {notebook}: only: expected a list of tasks, not {given!r}.")
+        raise SkillkitError(f"notebooks: {notebook}: only: expected a list of tasks, not {short(given)}.")
     for task in given:
         if not isinstance(task, str) or task not in tasks:
             raise unknown("task", str(task), tasks, f"It stands under 'only' of {notebook}.")
@@ -196,46 +146,33 @@ def _message(error: ValidationError, content: Mapping[str, Any]) -> str:
     if isinstance(own, SkillkitError):
         return str(own)
     key = str(fault["loc"][0])
-    if key == "seeds":
-        return f"seeds: expected a list of whole numbers such as [0, 1], not {content[key]!r}."
-    return f"{key}: expected text, not {content[key]!r}; put it in quotes."
+    return f"{key}: expected text, not {short(content[key])}; put it in quotes."
 
 
-def check_declared(own: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> None:
-    """Raise SkillkitError unless a notebook declares the parameters, with defaults of the same kind."""
-    for name, value in own.items():
-        if name not in defaults:
-            known = [*(each for each in defaults if each not in FROM_STUDY), "only"]
-            raise unknown("parameter", str(name), known, f"It stands under {where!r}.")
-        if name in NotebookParameters.model_fields:
-            continue
-        kind, expected = _kind(defaults[name])
-        try:
-            TypeAdapter(kind).validate_python(value, strict=True)
-        except ValidationError as error:
-            raise SkillkitError(f"{where}: {name} is {value!r}; expected {expected}.") from error
+def check_together(
+    notebook: str, values: Mapping[str, Any], models: Iterable[str], tasks: Iterable[str], where: str
+) -> None:
+    """Raise SkillkitError where values of a notebook fit each by itself, but not one another or the study.
 
-
-def _kind(default: Any) -> tuple[Any, str]:
-    """The type that goes with a parameter's default, and its name for the reader. None allows any."""
-    number = Annotated[float, Field(allow_inf_nan=False)]
-    if isinstance(default, bool):
-        return bool, "true or false"
-    if isinstance(default, int):
-        return Annotated[int, Field(ge=min(default, 0))], "a whole number, not below 0"
-    if isinstance(default, float):
-        return number, "a finite number"
-    if isinstance(default, str):
-        return str, "a text"
-    if isinstance(default, list):
-        element = _kind(default[0])[0] if default else Any
-        return list[element], f"a list such as {default}"  # type: ignore[valid-type]
-    if isinstance(default, dict):
-        return dict, "a mapping: {name: value}"
-    return Annotated[Any, BeforeValidator(_finite)], "a finite number"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not finite")
-    return value
+    Args:
+        notebook: its name.
+        values: all its parameters, given or by default.
+        models: of the study.
+        tasks: that it is made for.
+        where: whose parameters they are, for the message.
+    """
+    if twin := values.get("twin"):
+        for task in tasks:
+            if twin not in (known := get_task(task).twins):
+                hint = f"Task {task!r} has {', '.join(known) or 'none'}. It stands under {where!r}."
+                raise unknown("adversarial version", str(twin), known, hint)
+    if notebook == "13_patching" and values.get("fraction") not in values.get("fractions", [None]):
+        raise SkillkitError(
+            f"{where}: fraction is {values['fraction']}, which is not among the fractions "
+            f"{values['fractions']}. Take one of them, or add it."
+        )
+    if notebook == "09_projection" and len({*models, *values.get("partners", ())}) < 2:
+        raise SkillkitError(
+            f"{where}: it compares models, and the study has one. Name a second one among the models of "
+            "the study, or in partners, such as partners: [mini-t5]."
+        )

@@ -127,10 +127,10 @@ def test_a_hub_model_keeps_its_name_and_gets_a_folder(project):
         ({"budget": {"learning_rate": float("nan")}}, "learning_rate is nan; expected a number above 0"),
         ({"budget": {"learning_rate": True}}, "learning_rate is True; expected a number above 0"),
         ({"budget": {"limit": "abc"}}, "limit is 'abc'; expected a whole number above 0, or null"),
-        ({"budget": {"device": 5}}, "device is 5; expected a text"),
+        ({"budget": {"device": 5}}, "device is 5; expected auto, cpu"),
         ({"budget": {"model": "x"}}, "Unknown parameter 'model'"),
-        ({"seeds": [0, 0]}, "names a seed twice"),
-        ({"seeds": "0"}, "expected a list of whole numbers"),
+        ({"seeds": [0, 0]}, "expected a list of different whole numbers"),
+        ({"seeds": "0"}, "expected a list of different whole numbers"),
         ({"tasks": []}, "tasks missing or empty"),
         ({"notebooks": {"02_skill_neurons": {"only": ["sst"]}}}, "Unknown task 'sst'. Did you mean 'sst2'"),
         ({"notebooks": {"02_skill_neurons": {"only": "sst2"}}}, "only: expected a list of tasks"),
@@ -170,14 +170,14 @@ twin = None
         ({"examples": -5}, "examples is -5; expected a whole number above 0"),
         ({"steps": 1.5}, "steps is 1.5; expected a whole number above 0"),
         ({"limit": 0}, "limit is 0; expected a whole number above 0, or null"),
-        ({"looks": True}, "looks is True; expected a whole number"),
-        ({"looks": -1}, "looks is -1; expected a whole number, not below 0"),
-        ({"fraction": float("inf")}, "fraction is inf; expected a finite number"),
-        ({"fractions": 0.1}, "fractions is 0.1; expected a list such as"),
-        ({"fractions": ["a"]}, "expected a list such as"),
-        ({"where": 3}, "where is 3; expected a text"),
+        ({"looks": True}, "looks is True; expected a whole number above 0"),
+        ({"looks": -1}, "looks is -1; expected a whole number above 0"),
+        ({"fraction": float("inf")}, "fraction is inf; expected a number above 0 and at most 1"),
+        ({"fractions": 0.1}, "fractions is 0.1; expected a list of different numbers"),
+        ({"fractions": ["a"]}, "expected a list of different numbers"),
+        ({"where": 3}, "where is 3; expected one of all, prompt"),
         ({"projected": 1}, "projected is 1; expected true or false"),
-        ({"twin": float("nan")}, "twin is nan; expected a finite number"),
+        ({"twin": float("nan")}, "twin is nan; expected a text, or null"),
     ],
 )
 def test_a_notebook_gets_only_what_it_declares(project, given, message):
@@ -190,7 +190,8 @@ def test_a_notebook_gets_only_what_it_declares(project, given, message):
 
 def test_values_of_the_declared_kind_are_taken(project):
     (project / "notebooks" / "03_perturbation.ipynb").write_text(notebook("pass", parameters=DECLARED))
-    given = {"examples": None, "fraction": 1, "fractions": [1, 0.5], "looks": 0, "limit": 5, "twin": "x"}
+    given = {"examples": None, "fraction": 1, "fractions": [1, 0.5], "looks": 1, "limit": 5}
+    given |= {"projected": False, "where": "prompt", "twin": None}
     change(project, notebooks={"01_prompt_tuning": None, "03_perturbation": given})
     assert load_study("tiny", project).notebooks["03_perturbation"] == given
 
