@@ -28,7 +28,8 @@ from skillkit.models.prompts import (
     scheme_of,
 )
 from skillkit.tuning.budget import TuningBudget, resolve_budget
-from skillkit.tuning.loop import Checkpoint, epochs, minimise
+from skillkit.tuning.checkpoints import Checkpoint
+from skillkit.tuning.loop import epochs, minimise
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def tune_prompt(
         start: go on from this prompt (another task's, a projected one, or ``SoftPrompt.initial`` with a
             layout of its own) instead of a fresh one. Its layout and label words are kept.
         checkpoint: a file that holds the state of the run after every evaluation, the last one included. A
-            killed run goes on from there to the same prompt. Delete it when you have saved the prompt.
+            killed run goes on from there to the same prompt. One of other settings, or a damaged one, is
+            replaced, with a warning. Delete it when you have saved the prompt.
         each: called at every evaluation with its number (from 1) and the prompt as it is then.
 
     Raises:
