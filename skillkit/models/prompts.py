@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.artifacts import PROMPT, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
+from skillkit.models.finite import check_hidden, check_logits
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Batch, Pass, in_progress
 
@@ -155,14 +157,15 @@ def label_logits(
         label_words: a scheme of ``skillkit.data.tasks``, instead of the prompt's own.
 
     Raises:
-        SkillkitError: empty data set, missing column, label words without a token, or a prompt of another
-            width.
+        SkillkitError: empty data set, missing column, label words without a token, a prompt of another model,
+            or an answer that is NaN or infinite.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     token_ids = label_token_ids(backbone, task, label_words or scheme_of(prompt)).to(backbone.device)
     logits = torch.empty(len(encoded), len(token_ids))
     for batch, hidden in run(backbone, prompt, encoded, batch_size=batch_size):
         logits[batch.rows] = backbone.answer_logits(hidden, token_ids).cpu()
+    check_logits(backbone.name, logits)
     return logits
 
 
@@ -170,10 +173,23 @@ def label_logits(
 def run(
     backbone: Backbone, prompt: SoftPrompt | None, encoded: Encoded, *, batch_size: int = 32
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Every batch with its hidden states at the answer slot [examples, hidden], without gradients."""
+    """Every batch with its hidden states at the answer slot [examples, hidden], without gradients.
+
+    Raises:
+        SkillkitError: after the last batch, if any hidden state was not finite; as ``answer_hidden`` besides.
+    """
     matrix = None if prompt is None else prompt.matrix.to(backbone.device)
+    finite = []
     for batch in encoded.batches(batch_size, backbone.device):
-        yield batch, answer_hidden(backbone, matrix, batch)
+        hidden = answer_hidden(backbone, matrix, batch)
+        finite.append(torch.isfinite(hidden).all())
+        yield batch, hidden
+
+    def again(number: int) -> Tensor:
+        batches = encoded.batches(batch_size, backbone.device)
+        return answer_hidden(backbone, matrix, next(islice(batches, number, None)))
+
+    check_hidden(backbone.name, finite, again)
 
 
 def layout_of(prompt: SoftPrompt | None) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm  # tqdm.auto would draw widgets in notebooks, whatever TQDM_DISABLE says
 
 from skillkit.errors import SkillkitError
+from skillkit.models.finite import REMEDY, Beginning, first_not_finite
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Batch
 from skillkit.tuning.budget import TuningBudget
@@ -119,7 +121,8 @@ def minimise(
             group["lr"] = budget.learning_rate * rate(step, budget.steps)
         value = _step(loss, batch, parameters, optimiser)
         if not math.isfinite(value):
-            raise _diverged(value, step, budget, checkpoint, description)
+            beginning = first_not_finite(partial(loss, batch))
+            raise _diverged(beginning, step, budget, checkpoint, description)
         state.losses.append(value)
         state.step = step
         bar.update()
@@ -170,15 +173,18 @@ def _step(
     parameters: list[nn.Parameter],
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One step down; the loss before it. A loss that is not finite changes nothing."""
+    """One step down; the loss before it. Where it or its gradient is not finite: NaN, and no change."""
     with _autocast(parameters[0].device):
         value = loss(batch)
-    if torch.isfinite(value):
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimiser.step()
-    return value.item()
+    found = value.item()
+    if not math.isfinite(found):
+        return math.nan
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    if not torch.isfinite(nn.utils.clip_grad_norm_(parameters, CLIP)):
+        return math.nan
+    optimiser.step()
+    return found
 
 
 def _autocast(device: torch.device) -> Any:
@@ -189,14 +195,24 @@ def _autocast(device: torch.device) -> Any:
 
 
 def _diverged(
-    value: float, step: int, budget: TuningBudget, checkpoint: Checkpoint | None, description: str
+    beginning: Beginning | None,
+    step: int,
+    budget: TuningBudget,
+    checkpoint: Checkpoint | None,
+    description: str,
 ) -> SkillkitError:
+    """The error for a loss that is not finite. At the first step, nothing that was learnt can be at fault."""
+    where = f"in {beginning}" if beginning else "in the loss or its gradient"
+    what = f"at step {step} of {budget.steps} ({description}), beginning {where}"
+    if step == 1 or (beginning and beginning.by_weights):
+        return SkillkitError(
+            f"The loss is not finite {what}. It is the model or the start, not the learning rate. {REMEDY}"
+        )
     kept = (
         f" The state before is kept in {checkpoint.path}." if checkpoint and checkpoint.path.exists() else ""
     )
     return SkillkitError(
-        f"The loss became {value} at step {step} of {budget.steps} ({description}). "
-        f"Use a lower learning rate than {budget.learning_rate}.{kept}"
+        f"The loss stopped being finite {what}. Use a lower learning rate than {budget.learning_rate}.{kept}"
     )
 
 

@@ -160,11 +160,20 @@ def test_a_folder_is_no_checkpoint(tmp_path):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=tmp_path)
 
 
-def test_a_loss_that_is_not_a_number_says_so():
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_that_is_not_finite_is_named_and_not_the_learning_rate(family):
+    backbone = fresh_backbone(family)
+    with torch.no_grad():
+        backbone.down(backbone.sites[-1]).weight[3, 3] = torch.inf
+    with pytest.raises(SkillkitError, match=r"at step 1 of .* the model or the start, not the learning rate"):
+        tune_prompt(backbone, toy_data(), **QUICK, start=SoftPrompt(torch.zeros(4, 12)))
+
+
+def test_a_word_that_is_not_finite_is_the_models_fault_at_any_step():
     backbone = fresh_backbone("t5")
     with torch.no_grad():
         backbone.embeddings.weight[backbone.tokenizer.convert_tokens_to_ids("word3")] = torch.nan
-    with pytest.raises(SkillkitError, match=r"became nan at step \d+ .* lower learning rate"):
+    with pytest.raises(SkillkitError, match=r"Embedding .*, whose weights are not finite\. It is the model"):
         tune_prompt(backbone, toy_data(), **QUICK, start=SoftPrompt(torch.zeros(4, 12)))
 
 
