@@ -6,7 +6,8 @@ product, so one definition of "activation" serves all families. What differs bet
 ``skillkit.models.architectures``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from skillkit.errors import SkillkitError
 from skillkit.models.architectures import Architecture, Stack, architecture_of
 from skillkit.models.arguments import check_type
+from skillkit.models.artifacts import content_digest
 from skillkit.models.checks import check_model, check_parts
 from skillkit.models.pretrained import load_model
 
@@ -43,6 +45,8 @@ class Backbone:
         tokenizer: the one it was pretrained with.
         sites: the FFN sites, encoder first, then decoder.
         max_text_tokens: texts are cut to so many tokens.
+        made_from: the digests of the models that this one was made from on purpose (pruned, tuned): it goes
+            on reading their prompts.
     """
 
     name: str
@@ -51,6 +55,17 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     sites: tuple[FFNSite, ...]
     max_text_tokens: int = 128
+    made_from: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for the weights: another one if any of their numbers changes, or their dtype."""
+        return content_digest(dict(self.model.named_parameters()))
+
+    def changed(self, name: str, model: PreTrainedModel, sites: tuple[FFNSite, ...]) -> "Backbone":
+        """A backbone made from this one on purpose, which goes on reading the prompts of this one."""
+        made_from = (*self.made_from, self.digest)
+        return replace(self, name=name, model=model, sites=sites, made_from=made_from)
 
     @property
     def family(self) -> str:

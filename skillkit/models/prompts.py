@@ -37,7 +37,8 @@ class SoftPrompt:
     """Trained (or untrained) rows that go in front of a text: ``matrix`` [length, hidden], float32.
 
     ``meta`` says where it comes from (task, backbone, seed, ...) and how it wants to be read (``layout``,
-    ``label_words``).
+    ``label_words``). A prompt that was made for a model carries the marks of it (``marks_of``), and other
+    models refuse it.
     """
 
     matrix: Tensor
@@ -58,6 +59,10 @@ class SoftPrompt:
     def length(self) -> int:
         """Number of rows."""
         return self.matrix.shape[0]
+
+    def unbound(self) -> "SoftPrompt":
+        """The same prompt without the marks of its model, so that any other of its width accepts it."""
+        return SoftPrompt(self.matrix, {key: said for key, said in self.meta.items() if key not in MARKS})
 
     @property
     def digest(self) -> str:
@@ -101,7 +106,7 @@ class SoftPrompt:
             matrix = torch.randn(length, embeddings.shape[1], generator=generator) * embeddings.std()
         else:
             raise unknown("initialisation", method, ("vocabulary", "normal"))
-        meta = {"backbone": backbone.name, "seed": seed, "initialisation": method}
+        meta = {**marks_of(backbone), "seed": seed, "initialisation": method}
         return cls(matrix, {**meta, "layout": layout, "label_words": label_words})
 
     def save(self, path: str | Path) -> Path:
@@ -118,6 +123,34 @@ class SoftPrompt:
         """
         tensors, metadata = load_artifact(path, PROMPT)
         return cls(tensors["prompt"].float(), json.loads(metadata.get("meta", "{}")))
+
+
+MARKS = ("backbone", "family", "hidden_size", "weights")
+"""What a prompt's ``meta`` says of the model that it was made for."""
+
+
+def marks_of(backbone: Backbone) -> dict[str, Any]:
+    """The model's name, family, width, and the digest of its weights."""
+    said = (backbone.name, backbone.family, backbone.hidden_size, backbone.digest)
+    return dict(zip(MARKS, said, strict=True))
+
+
+def check_prompt(backbone: Backbone, prompt: SoftPrompt | None) -> None:
+    """Refuse a prompt that was made for another model. One without marks need only be as wide.
+
+    Raises:
+        SkillkitError: another family, or other weights, unless the backbone was made from them on purpose.
+    """
+    said = {} if prompt is None else prompt.meta
+    if "weights" not in said and said.get("family", backbone.family) == backbone.family:
+        return
+    if said.get("weights") in (backbone.digest, *backbone.made_from):
+        return
+    raise SkillkitError(
+        f"The prompt was made for {said.get('backbone', 'another model')!r} ({said.get('family')}), and the "
+        f"weights of {backbone.name!r} ({backbone.family}) are others. Tune it anew for this model, or give "
+        "prompt.unbound() if it is meant to be read by another one."
+    )
 
 
 def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Tensor:
@@ -178,6 +211,7 @@ def run(
     Raises:
         SkillkitError: after the last batch, if any hidden state was not finite; as ``answer_hidden`` besides.
     """
+    check_prompt(backbone, prompt)
     matrix = None if prompt is None else prompt.matrix.to(backbone.device)
     finite = []
     for batch in encoded.batches(batch_size, backbone.device):

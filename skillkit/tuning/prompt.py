@@ -22,9 +22,11 @@ from skillkit.models.passes import Batch
 from skillkit.models.prompts import (
     SoftPrompt,
     answer_hidden,
+    check_prompt,
     label_logits,
     label_token_ids,
     layout_of,
+    marks_of,
     scheme_of,
 )
 from skillkit.tuning.budget import TuningBudget, resolve_budget
@@ -75,6 +77,7 @@ def tune_prompt(
     """
     budget = resolve_budget(budget, budget_fields)
     first = start or SoftPrompt.initial(backbone, budget.length, seed)
+    check_prompt(backbone, first)
     task, layout = task_data.task, layout_of(first)
     meta = _meta(backbone, task.name, budget, seed, first)
     matrix = nn.Parameter(first.matrix.clone().to(backbone.device))
@@ -138,7 +141,7 @@ def _meta(
     initialisation = "another prompt" if "task" in first.meta else first.meta.get("initialisation")
     return {
         "task": task,
-        "backbone": backbone.name,
+        **marks_of(backbone),
         "seed": seed,
         "layout": layout_of(first),
         "label_words": scheme_of(first),
