@@ -15,6 +15,7 @@ from torch import Tensor
 
 from skillkit.data.tasks import Task
 from skillkit.models.backbones import Backbone
+from skillkit.models.finite import SiteCheck
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass, current_pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
@@ -46,9 +47,22 @@ def rewrite(backbone: Backbone, rewriter: Rewriter) -> Iterator[None]:
 
 @contextmanager
 def watch(backbone: Backbone, watcher: Watcher) -> Iterator[None]:
-    """Show every site's activations to ``watcher`` during the forward passes inside the block."""
-    with rewrite(backbone, watcher):
+    """Show every site's activations to ``watcher`` during the forward passes inside the block.
+
+    Raises:
+        SkillkitError: at the end of the block, if an activation at the slot or a prompt row was not finite.
+            (Where gradients are taken, as in tuning, it is the loss that is looked at.)
+    """
+    seen = SiteCheck()
+
+    def show(site: int, activation: Tensor, current: Pass) -> None:
+        if not torch.is_grad_enabled() and (places := present_positions(backbone, site, current)[1]):
+            seen.look(site, take(activation, places))
+        watcher(site, activation, current)
+
+    with rewrite(backbone, show):
         yield
+    seen.check(backbone.name, backbone.sites)
 
 
 def present_positions(backbone: Backbone, site: int, current: Pass) -> tuple[list[int], list[int]]:
@@ -77,6 +91,9 @@ def record(
 
     Everything is held in memory: this is for small inputs, tests and plots. ``neurons.score_neurons`` streams
     instead.
+
+    Raises:
+        SkillkitError: as ``label_logits``, or an activation that is not finite.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     length = 0 if prompt is None else prompt.length

@@ -6,7 +6,8 @@ product, so one definition of "activation" serves all families. What differs bet
 ``skillkit.models.architectures``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from skillkit.errors import SkillkitError
 from skillkit.models.architectures import Architecture, Stack, architecture_of
+from skillkit.models.arguments import check_type
+from skillkit.models.artifacts import content_digest
+from skillkit.models.checks import check_model, check_parts
 from skillkit.models.pretrained import load_model
 
 
@@ -41,6 +45,8 @@ class Backbone:
         tokenizer: the one it was pretrained with.
         sites: the FFN sites, encoder first, then decoder.
         max_text_tokens: texts are cut to so many tokens.
+        made_from: the digests of the models that this one was made from on purpose (pruned, tuned): it goes
+            on reading their prompts.
     """
 
     name: str
@@ -49,6 +55,17 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     sites: tuple[FFNSite, ...]
     max_text_tokens: int = 128
+    made_from: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for the weights: another one if any of their numbers changes, or their dtype."""
+        return content_digest(dict(self.model.named_parameters()))
+
+    def changed(self, name: str, model: PreTrainedModel, sites: tuple[FFNSite, ...]) -> "Backbone":
+        """A backbone made from this one on purpose, which goes on reading the prompts of this one."""
+        made_from = (*self.made_from, self.digest)
+        return replace(self, name=name, model=model, sites=sites, made_from=made_from)
 
     @property
     def family(self) -> str:
@@ -155,8 +172,8 @@ def load_backbone(
         max_text_tokens: texts are cut to so many tokens (128 in Su et al.).
 
     Raises:
-        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no
-            network for a Hub id.
+        SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, no
+            network for a Hub id, or what ``make_backbone`` refuses.
     """
     model, tokenizer = load_model(name, dtype, revision)
     return make_backbone(name, model, tokenizer, device=device, max_text_tokens=max_text_tokens)
@@ -170,22 +187,52 @@ def make_backbone(
     device: str = "auto",
     max_text_tokens: int = 128,
 ) -> Backbone:
-    """A backbone from a model in memory: frozen, in evaluation mode (no dropout), its FFN sites listed."""
+    """A backbone from a model in memory: frozen, in evaluation mode (no dropout), its FFN sites listed.
+
+    Raises:
+        SkillkitError: a model that cannot answer as its family does (``skillkit.models.checks``), or a device
+            that cannot be used.
+    """
+    check_parts(name, model, tokenizer, max_text_tokens)
     architecture = architecture_of(model.config, type(model).__name__)
-    if getattr(model.config, "chunk_size_feed_forward", 0):
-        model.config.chunk_size_feed_forward = 0  # chunked FFNs would show a site in pieces
+    check_model(name, model, tokenizer, architecture)
     if tokenizer.pad_token_id is None:
         # GPT-2 and LLaMA have none. Padding is masked out in any case.
         tokenizer.pad_token = tokenizer.eos_token
+    _show_whole_sites(model)
+    _move(model, device)
+    model.requires_grad_(False).eval()
+    return Backbone(name, architecture, model, tokenizer, _sites(model, architecture), max_text_tokens)
+
+
+def _show_whole_sites(model: PreTrainedModel) -> None:
+    """Switch off what a config may ask for and would hide from hooks or callers.
+
+    Chunked FFNs show a site in pieces, and layers have taken the size of the pieces from the config already.
+    Without ``return_dict`` a model returns a bare tuple.
+    """
+    model.config.return_dict = True
+    for module in model.modules():
+        if getattr(module, "chunk_size_feed_forward", 0):
+            module.chunk_size_feed_forward = 0  # type: ignore[assignment]
+        if (config := getattr(module, "config", None)) is not None:
+            config.return_dict = True
+
+
+def _move(model: PreTrainedModel, device: str) -> None:
+    """Put a model on a device, on which numbers of its kind must be able to be multiplied."""
+    check_type("device", device, (str, torch.device), "Give 'auto', 'cpu' or 'cuda'.")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         model.to(chosen)  # type: ignore[arg-type]
-    except (RuntimeError, AssertionError) as error:
+        one = torch.ones(2, 2, dtype=model.dtype, device=chosen)
+        nn.functional.layer_norm(one @ one, (2,))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise SkillkitError(
-            f"Device {device!r} cannot be used: {error}. Use device='auto' or 'cpu'."
+            f"Device {str(device)!r} cannot be used for a model in {model.dtype}: {first}. "
+            "Use device='auto' or 'cpu', and dtype='float32'."
         ) from error
-    model.requires_grad_(False).eval()
-    return Backbone(name, architecture, model, tokenizer, _sites(model, architecture), max_text_tokens)
 
 
 def _sites(model: PreTrainedModel, architecture: Architecture) -> tuple[FFNSite, ...]:

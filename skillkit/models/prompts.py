@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.artifacts import PROMPT, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
+from skillkit.models.finite import check_hidden, check_logits
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Batch, Pass, in_progress
 
@@ -35,7 +37,8 @@ class SoftPrompt:
     """Trained (or untrained) rows that go in front of a text: ``matrix`` [length, hidden], float32.
 
     ``meta`` says where it comes from (task, backbone, seed, ...) and how it wants to be read (``layout``,
-    ``label_words``).
+    ``label_words``). A prompt that was made for a model carries the marks of it (``marks_of``), and other
+    models refuse it.
     """
 
     matrix: Tensor
@@ -56,6 +59,10 @@ class SoftPrompt:
     def length(self) -> int:
         """Number of rows."""
         return self.matrix.shape[0]
+
+    def unbound(self) -> "SoftPrompt":
+        """The same prompt without the marks of its model, so that any other of its width accepts it."""
+        return SoftPrompt(self.matrix, {key: said for key, said in self.meta.items() if key not in MARKS})
 
     @property
     def digest(self) -> str:
@@ -99,7 +106,7 @@ class SoftPrompt:
             matrix = torch.randn(length, embeddings.shape[1], generator=generator) * embeddings.std()
         else:
             raise unknown("initialisation", method, ("vocabulary", "normal"))
-        meta = {"backbone": backbone.name, "seed": seed, "initialisation": method}
+        meta = {**marks_of(backbone), "seed": seed, "initialisation": method}
         return cls(matrix, {**meta, "layout": layout, "label_words": label_words})
 
     def save(self, path: str | Path) -> Path:
@@ -116,6 +123,34 @@ class SoftPrompt:
         """
         tensors, metadata = load_artifact(path, PROMPT)
         return cls(tensors["prompt"].float(), json.loads(metadata.get("meta", "{}")))
+
+
+MARKS = ("backbone", "family", "hidden_size", "weights")
+"""What a prompt's ``meta`` says of the model that it was made for."""
+
+
+def marks_of(backbone: Backbone) -> dict[str, Any]:
+    """The model's name, family, width, and the digest of its weights."""
+    said = (backbone.name, backbone.family, backbone.hidden_size, backbone.digest)
+    return dict(zip(MARKS, said, strict=True))
+
+
+def check_prompt(backbone: Backbone, prompt: SoftPrompt | None) -> None:
+    """Refuse a prompt that was made for another model. One without marks need only be as wide.
+
+    Raises:
+        SkillkitError: another family, or other weights, unless the backbone was made from them on purpose.
+    """
+    said = {} if prompt is None else prompt.meta
+    if "weights" not in said and said.get("family", backbone.family) == backbone.family:
+        return
+    if said.get("weights") in (backbone.digest, *backbone.made_from):
+        return
+    raise SkillkitError(
+        f"The prompt was made for {said.get('backbone', 'another model')!r} ({said.get('family')}), and the "
+        f"weights of {backbone.name!r} ({backbone.family}) are others. Tune it anew for this model, or give "
+        "prompt.unbound() if it is meant to be read by another one."
+    )
 
 
 def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Tensor:
@@ -155,14 +190,15 @@ def label_logits(
         label_words: a scheme of ``skillkit.data.tasks``, instead of the prompt's own.
 
     Raises:
-        SkillkitError: empty data set, missing column, label words without a token, or a prompt of another
-            width.
+        SkillkitError: empty data set, missing column, label words without a token, a prompt of another model,
+            or an answer that is NaN or infinite.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     token_ids = label_token_ids(backbone, task, label_words or scheme_of(prompt)).to(backbone.device)
     logits = torch.empty(len(encoded), len(token_ids))
     for batch, hidden in run(backbone, prompt, encoded, batch_size=batch_size):
         logits[batch.rows] = backbone.answer_logits(hidden, token_ids).cpu()
+    check_logits(backbone.name, logits)
     return logits
 
 
@@ -170,10 +206,24 @@ def label_logits(
 def run(
     backbone: Backbone, prompt: SoftPrompt | None, encoded: Encoded, *, batch_size: int = 32
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Every batch with its hidden states at the answer slot [examples, hidden], without gradients."""
+    """Every batch with its hidden states at the answer slot [examples, hidden], without gradients.
+
+    Raises:
+        SkillkitError: after the last batch, if any hidden state was not finite; as ``answer_hidden`` besides.
+    """
+    check_prompt(backbone, prompt)
     matrix = None if prompt is None else prompt.matrix.to(backbone.device)
+    finite = []
     for batch in encoded.batches(batch_size, backbone.device):
-        yield batch, answer_hidden(backbone, matrix, batch)
+        hidden = answer_hidden(backbone, matrix, batch)
+        finite.append(torch.isfinite(hidden).all())
+        yield batch, hidden
+
+    def again(number: int) -> Tensor:
+        batches = encoded.batches(batch_size, backbone.device)
+        return answer_hidden(backbone, matrix, next(islice(batches, number, None)))
+
+    check_hidden(backbone.name, finite, again)
 
 
 def layout_of(prompt: SoftPrompt | None) -> str:

@@ -58,11 +58,10 @@ def prune_ffn(
     """
     chosen = sorted(set(range(len(backbone.sites)) if sites is None else sites))
     _check(backbone, keep, mean_activation, chosen, fold)
-    pruned = replace(
-        backbone,
-        name=f"{backbone.name}-pruned",
-        model=copy.deepcopy(backbone.model),
-        sites=tuple(
+    pruned = backbone.changed(
+        f"{backbone.name}-pruned",
+        copy.deepcopy(backbone.model),
+        tuple(
             replace(site, width=int(keep[index].sum())) if index in chosen else site
             for index, site in enumerate(backbone.sites)
         ),

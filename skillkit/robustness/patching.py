@@ -31,6 +31,7 @@ from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import present_positions, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import label_margin
+from skillkit.models.finite import check_logits
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.interventions import intervene
 from skillkit.models.passes import Batch, Pass
@@ -97,6 +98,7 @@ def patched_logits(
             with intervene(backbone, mask, transplant):
                 hidden = answer_hidden(backbone, matrix, taken)
             found[number, rows] = backbone.answer_logits(hidden, token_ids).cpu()
+    check_logits(backbone.name, found)
     return found
 
 

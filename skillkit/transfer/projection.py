@@ -153,7 +153,7 @@ def copy_through(prompt: SoftPrompt, target: Backbone) -> SoftPrompt:
     width, hidden = prompt.matrix.shape[1], target.hidden_size
     matrix = torch.zeros(prompt.length, hidden)
     matrix[:, : min(width, hidden)] = prompt.matrix[:, :hidden]
-    return SoftPrompt(matrix, {key: value for key, value in prompt.meta.items() if key != "backbone"})
+    return SoftPrompt(matrix, prompt.unbound().meta)
 
 
 @check_arguments

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from math import isfinite
 from typing import Any
 
-from skillkit.errors import SkillkitError, unknown
+from skillkit.errors import unknown
+from skillkit.models.arguments import check_count, check_number, check_type
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TuningBudget:
         patience: stop after so many evaluations without a new best; None runs all steps.
 
     Raises:
-        SkillkitError: a count below 1, or a learning rate that is negative or not finite.
+        SkillkitError: a count that is no whole number or below 1, or a learning rate that is negative or not
+            finite.
     """
 
     length: int = 16
@@ -33,22 +34,19 @@ class TuningBudget:
 
     def __post_init__(self) -> None:
         for name in ("length", "steps", "batch_size", "evaluate_every", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SkillkitError(f"{name}={value} is not a positive number. Give 1 or more.")
-        if not isfinite(self.learning_rate) or self.learning_rate < 0:
-            raise SkillkitError(
-                f"learning_rate={self.learning_rate} is negative or not finite. "
-                "The usual ones lie between 1e-4 and 0.1."
-            )
+            if getattr(self, name) is not None or name != "patience":
+                check_count(name, getattr(self, name))
+        check_number("learning_rate", self.learning_rate)
 
 
 def resolve_budget(budget: TuningBudget | None, changes: Mapping[str, Any]) -> TuningBudget:
     """A budget (None: the default one) with some of its fields changed.
 
     Raises:
-        SkillkitError: a field that budgets do not have.
+        SkillkitError: a field that budgets do not have, or something else than a budget.
     """
+    if budget is not None:
+        check_type("budget", budget, TuningBudget, "Give a TuningBudget, or its fields by name.")
     known = [field.name for field in fields(TuningBudget)]
     for name in changes:
         if name not in known:

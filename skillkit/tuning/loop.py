@@ -4,14 +4,13 @@ AdamW without weight decay, a learning rate that warms up and then falls, gradie
 the validation split is kept, and a run that was killed goes on where it was last evaluated.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,10 +20,11 @@ from torch import Tensor, nn
 from tqdm import tqdm  # tqdm.auto would draw widgets in notebooks, whatever TQDM_DISABLE says
 
 from skillkit.errors import SkillkitError
-from skillkit.files import atomic_write
+from skillkit.models.finite import REMEDY, Beginning, first_not_finite
 from skillkit.models.inputs import Encoded
 from skillkit.models.passes import Batch
 from skillkit.tuning.budget import TuningBudget
+from skillkit.tuning.checkpoints import Checkpoint
 
 WARM_UP = 0.1
 """Share of all steps over which the learning rate rises."""
@@ -51,14 +51,6 @@ class Run:
     history: pd.DataFrame
     accuracy: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The file in which a run keeps its state, and what names the run: a file of another run is refused."""
-
-    path: Path
-    identity: dict[str, Any]
 
 
 def warm_up_and_decay(step: int, steps: int) -> float:
@@ -108,7 +100,8 @@ def minimise(
             (``epochs``).
         evaluate: returns accuracy and loss on the validation split; None keeps the last step's parameters.
         rate: share of the learning rate at a step (from 1) of so many steps.
-        checkpoint: holds the state after every evaluation, so that a killed run goes on from there.
+        checkpoint: holds the state after every evaluation, so that a killed run goes on from there. One that
+            cannot be used (damaged, or of another run) is replaced, with a warning.
         description: names the run in the progress bar and in errors.
 
     Raises:
@@ -119,7 +112,7 @@ def minimise(
         raise SkillkitError("Patience waits for a better evaluation. Give evaluate=, or patience=None.")
     began = time.perf_counter()
     optimiser = torch.optim.AdamW(parameters, lr=budget.learning_rate, weight_decay=0.0)
-    state = _load(checkpoint, parameters, optimiser) or _State(_copies(parameters))
+    state = _resume(checkpoint, parameters, optimiser) or _State(_copies(parameters))
     bar = tqdm(total=budget.steps, initial=state.step, desc=description, unit="step", leave=False)
     for step, batch in zip(range(state.step + 1, budget.steps + 1), batches(state.step), strict=False):
         if budget.patience is not None and state.stale >= budget.patience:
@@ -128,14 +121,17 @@ def minimise(
             group["lr"] = budget.learning_rate * rate(step, budget.steps)
         value = _step(loss, batch, parameters, optimiser)
         if not math.isfinite(value):
-            raise _diverged(value, step, budget, checkpoint, description)
+            beginning = first_not_finite(partial(loss, batch))
+            raise _diverged(beginning, step, budget, checkpoint, description)
         state.losses.append(value)
         state.step = step
         bar.update()
         if step % budget.evaluate_every == 0 or step == budget.steps:
             state.note(evaluate() if evaluate else None, parameters)
             bar.set_postfix(accuracy=f"{state.history[-1]['accuracy']:.3f}")
-            _save(checkpoint, state, parameters, optimiser)
+            if checkpoint is not None:
+                held = {"state": asdict(state), "parameters": _copies(parameters)}
+                checkpoint.save({**held, "optimiser": optimiser.state_dict()})
     bar.close()
     best_accuracy = state.accuracy if evaluate else math.nan
     return Run(state.best, pd.DataFrame(state.history), best_accuracy, time.perf_counter() - began)
@@ -177,15 +173,18 @@ def _step(
     parameters: list[nn.Parameter],
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One step down; the loss before it. A loss that is not finite changes nothing."""
+    """One step down; the loss before it. Where it or its gradient is not finite: NaN, and no change."""
     with _autocast(parameters[0].device):
         value = loss(batch)
-    if torch.isfinite(value):
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimiser.step()
-    return value.item()
+    found = value.item()
+    if not math.isfinite(found):
+        return math.nan
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    if not torch.isfinite(nn.utils.clip_grad_norm_(parameters, CLIP)):
+        return math.nan
+    optimiser.step()
+    return found
 
 
 def _autocast(device: torch.device) -> Any:
@@ -196,55 +195,36 @@ def _autocast(device: torch.device) -> Any:
 
 
 def _diverged(
-    value: float, step: int, budget: TuningBudget, checkpoint: Checkpoint | None, description: str
+    beginning: Beginning | None,
+    step: int,
+    budget: TuningBudget,
+    checkpoint: Checkpoint | None,
+    description: str,
 ) -> SkillkitError:
+    """The error for a loss that is not finite. At the first step, nothing that was learnt can be at fault."""
+    where = f"in {beginning}" if beginning else "in the loss or its gradient"
+    what = f"at step {step} of {budget.steps} ({description}), beginning {where}"
+    if step == 1 or (beginning and beginning.by_weights):
+        return SkillkitError(
+            f"The loss is not finite {what}. It is the model or the start, not the learning rate. {REMEDY}"
+        )
     kept = (
         f" The state before is kept in {checkpoint.path}." if checkpoint and checkpoint.path.exists() else ""
     )
     return SkillkitError(
-        f"The loss became {value} at step {step} of {budget.steps} ({description}). "
-        f"Use a lower learning rate than {budget.learning_rate}.{kept}"
+        f"The loss stopped being finite {what}. Use a lower learning rate than {budget.learning_rate}.{kept}"
     )
 
 
-def _save(
-    checkpoint: Checkpoint | None,
-    state: _State,
-    parameters: list[nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    if checkpoint is None:
-        return
-    content = {
-        "identity": json.dumps(checkpoint.identity, sort_keys=True),
-        "state": asdict(state),
-        "parameters": [p.detach() for p in parameters],
-        "optimiser": optimiser.state_dict(),
-    }
-    with atomic_write(checkpoint.path) as temporary:
-        torch.save(content, temporary)
-
-
-def _load(
+def _resume(
     checkpoint: Checkpoint | None, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> _State | None:
-    if checkpoint is None or not checkpoint.path.exists():
+    """The state that a checkpoint holds, None where there is nothing to go on from."""
+    held = checkpoint.load(parameters[0].device) if checkpoint else None
+    if held is None:
         return None
-    path = checkpoint.path
-    try:
-        content = torch.load(path, weights_only=True, map_location=parameters[0].device)
-        same = content["identity"] == json.dumps(checkpoint.identity, sort_keys=True)
-    except Exception as error:
-        raise SkillkitError(
-            f"The checkpoint {path} is truncated or foreign ({error}). Delete it to start the run afresh."
-        ) from error
-    if not same:
-        raise SkillkitError(
-            f"The checkpoint {path} belongs to a run with other settings or texts. "
-            "Delete it, or go back to those settings."
-        )
     with torch.no_grad():
-        for parameter, value in zip(parameters, content["parameters"], strict=True):
+        for parameter, value in zip(parameters, held["parameters"], strict=True):
             parameter.copy_(value)
-    optimiser.load_state_dict(content["optimiser"])
-    return _State(**content["state"])
+    optimiser.load_state_dict(held["optimiser"])
+    return _State(**held["state"])

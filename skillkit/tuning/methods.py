@@ -97,7 +97,7 @@ def tune_method(
         raise unknown("tuning method", method, LEARNING_RATES)
     usual = TuningBudget(learning_rate=LEARNING_RATES[method])
     budget = resolve_budget(budget or usual, budget_fields)
-    tuned = replace(backbone, name=f"{backbone.name}-{method}", model=copy.deepcopy(backbone.model))
+    tuned = backbone.changed(f"{backbone.name}-{method}", copy.deepcopy(backbone.model), backbone.sites)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parameters, finish = _PREPARE[method](tuned)

@@ -22,13 +22,16 @@ from skillkit.models.passes import Batch
 from skillkit.models.prompts import (
     SoftPrompt,
     answer_hidden,
+    check_prompt,
     label_logits,
     label_token_ids,
     layout_of,
+    marks_of,
     scheme_of,
 )
 from skillkit.tuning.budget import TuningBudget, resolve_budget
-from skillkit.tuning.loop import Checkpoint, epochs, minimise
+from skillkit.tuning.checkpoints import Checkpoint
+from skillkit.tuning.loop import epochs, minimise
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def tune_prompt(
         start: go on from this prompt (another task's, a projected one, or ``SoftPrompt.initial`` with a
             layout of its own) instead of a fresh one. Its layout and label words are kept.
         checkpoint: a file that holds the state of the run after every evaluation, the last one included. A
-            killed run goes on from there to the same prompt. Delete it when you have saved the prompt.
+            killed run goes on from there to the same prompt. One of other settings, or a damaged one, is
+            replaced, with a warning. Delete it when you have saved the prompt.
         each: called at every evaluation with its number (from 1) and the prompt as it is then.
 
     Raises:
@@ -73,6 +77,7 @@ def tune_prompt(
     """
     budget = resolve_budget(budget, budget_fields)
     first = start or SoftPrompt.initial(backbone, budget.length, seed)
+    check_prompt(backbone, first)
     task, layout = task_data.task, layout_of(first)
     meta = _meta(backbone, task.name, budget, seed, first)
     matrix = nn.Parameter(first.matrix.clone().to(backbone.device))
@@ -146,7 +151,7 @@ def _meta(
     initialisation = "another prompt" if "task" in first.meta else first.meta.get("initialisation")
     return {
         "task": task,
-        "backbone": backbone.name,
+        **marks_of(backbone),
         "seed": seed,
         "layout": layout_of(first),
         "label_words": scheme_of(first),

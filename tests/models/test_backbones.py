@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TASK, tiny_backbone, tiny_model, tiny_tokenizer, toy_dataset
+from tiny import FAMILIES, TASK, tiny_backbone, tiny_model, tiny_tokenizer, toy_dataset
 from transformers import BertModel
 
 from skillkit.errors import SkillkitError
@@ -91,7 +91,80 @@ def test_a_pooler_is_not_needed(tmp_path):
     assert load_backbone(str(tmp_path), device="cpu").architecture.name == "bert-encoder"
 
 
+CODE = {"auto_map": {"AutoConfig": "own.Config", "AutoModelForMaskedLM": "own.Model"}}
+
+
+def change_config(folder, changes):
+    config = folder / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
+    return str(folder)
+
+
+class TestCodeOfAModelFolder:
+    """It is never run, and nobody is asked at the terminal whether it may."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked at the terminal"))
+        (saved(tmp_path, "roberta") / "own.py").write_text("raise SystemExit('the code was run')")
+        return tmp_path
+
+    def test_an_unknown_model_type_is_refused(self, folder):
+        change_config(folder, {**CODE, "model_type": "own"})
+        with pytest.raises(SkillkitError, match=r"Unknown architecture 'own'.* never run") as error:
+            load_backbone(str(folder))
+        assert "\n" not in str(error.value)
+
+    def test_a_known_model_type_is_loaded_by_the_code_of_transformers(self, folder):
+        assert load_backbone(change_config(folder, CODE), device="cpu").family == "masked-lm"
+
+    def test_a_tokenizer_brings_none_either(self, folder):
+        config = folder / "tokenizer_config.json"
+        own = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Slow", "own.Fast"]}}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **own}))
+        assert len(load_backbone(str(folder), device="cpu").tokenizer) == len(tiny_tokenizer())
+
+
 class TestBadModels:
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_a_folder_without_a_tokenizer(self, tmp_path, family):
+        tiny_model(family).save_pretrained(tmp_path)
+        with pytest.raises(SkillkitError, match="has no tokenizer"):
+            load_backbone(str(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"model_type": 3}, "Unknown architecture '3'"),
+            ({"model_type": None}, "Unknown architecture 'None'"),
+            ({"num_hidden_layers": 0}, r"further layers: roberta\.encoder\.layer\.0"),
+            ({"num_hidden_layers": 1}, r"further layers: roberta\.encoder\.layer\.1"),
+            ({"num_attention_heads": 5}, "cannot be loaded"),
+            ({"vocab_size": 0}, "cannot be loaded"),
+            ({"tie_word_embeddings": False}, r"they lack lm_head\.decoder"),
+            ({"is_decoder": True}, "hides the text"),
+        ],
+    )
+    def test_a_config_that_does_not_fit(self, tmp_path, changes, said):
+        folder = change_config(saved(tmp_path, "roberta"), changes)
+        with pytest.raises(SkillkitError, match=said):
+            load_backbone(folder)
+
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [
+            *(("name", value) for value in (None, 3, "", "~nobody")),
+            *(("dtype", value) for value in (None, "int8", torch.float32)),
+            *(("device", value) for value in (None, 3)),
+            *(("max_text_tokens", value) for value in (0, -1, 2.0, "9", True)),
+            ("revision", 3),
+        ],
+    )
+    def test_wrong_arguments(self, tmp_path, argument, value):
+        options = {"name": str(saved(tmp_path, "bert")), "device": "cpu", argument: value}
+        with pytest.raises(SkillkitError, match=r"\. "):
+            load_backbone(**options)
+
     def test_unknown_names_without_network(self):
         with pytest.raises(SkillkitError, match=r"neither bundled .* network"):
             load_backbone("no-such-model-anywhere")

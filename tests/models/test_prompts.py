@@ -320,3 +320,14 @@ def test_tuned_prompts_remember_their_layout():
     start = SoftPrompt.initial(backbone, 3, 0, layout="su")
     tuned = tune_prompt(backbone, toy_data(), steps=2, evaluate_every=2, start=start)
     assert tuned.prompt.meta["layout"] == "su"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_knows_its_model(family):
+    backbone, other, dataset = tiny_backbone(family), tiny_backbone(family, 1), toy_dataset(5, 0)
+    prompt = SoftPrompt.initial(backbone, 3, 0)
+    label_logits(backbone, prompt, dataset, TASK)
+    with pytest.raises(SkillkitError, match=r"was made for .* are others"):
+        label_logits(other, prompt, dataset, TASK)
+    label_logits(other, prompt.unbound(), dataset, TASK)
+    label_logits(backbone.changed("changed", other.model, other.sites), prompt, dataset, TASK)

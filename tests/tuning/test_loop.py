@@ -64,3 +64,18 @@ def test_batches_after_some_steps_are_the_rest_of_all_batches(after):
     for epoch in (every[:4], every[4:8], every[8:]):
         assert sorted(row for rows in epoch for row in rows) == list(range(13))
     assert every[:4] != every[4:8]
+
+
+@pytest.mark.parametrize("broken", ["loss", "gradient"])
+@pytest.mark.parametrize(("first", "said"), [(1, "not the learning rate"), (3, "lower learning rate than")])
+def test_a_loss_or_gradient_that_is_not_finite_ends_the_run(broken, first, said):
+    parameter = nn.Parameter(torch.ones(2))
+
+    def loss(step):
+        if step < first:
+            return parameter.square().sum()
+        return (parameter * torch.nan).sum() if broken == "loss" else (parameter * 0).sqrt().sum()
+
+    with pytest.raises(SkillkitError, match=rf"at step {first} of 5 .* in the loss or its gradient.*{said}"):
+        minimise(loss, [parameter], numbers, TuningBudget(steps=5, learning_rate=0.01))
+    assert torch.isfinite(parameter).all()

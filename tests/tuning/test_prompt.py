@@ -103,41 +103,77 @@ def test_a_finished_run_is_not_made_again(tmp_path, patience):
     assert again.history.equals(first.history) and again.validation_accuracy == first.validation_accuracy
 
 
-def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
-    checkpoint = tmp_path / "run.pt"
-    start = SoftPrompt.initial(tiny_backbone("roberta"), 4, 0)
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+OTHER_RUNS = {
+    "learning_rate": lambda start: dict(learning_rate=0.01),
+    "train": lambda start: dict(data=toy_data(train=25)),
+    "validation": lambda start: dict(data=toy_data(scored=20)),
+    # The same numbers in another order, and so with the same sum.
+    "start": lambda start: dict(start=replace(start, matrix=start.matrix.flip(0))),
+}
+
+
+@pytest.mark.parametrize("differs", OTHER_RUNS)
+def test_a_checkpoint_of_another_run_is_replaced_with_a_warning(tmp_path, differs):
+    checkpoint, start = tmp_path / "run.pt", SoftPrompt.initial(tiny_backbone("roberta"), 4, 0)
 
     def tune(data=None, start=start, **more):
-        tune_prompt(
-            tiny_backbone("roberta"),
-            data or toy_data(),
-            **{**QUICK, **more},
-            start=start,
-            checkpoint=checkpoint,
-            each=killed_at(2),
-        )
+        options = {**QUICK, **more, "start": start}
+        return tune_prompt(tiny_backbone("roberta"), data or toy_data(), **options).prompt
 
     with pytest.raises(KeyboardInterrupt):
-        tune()
-    permuted = replace(start, matrix=start.matrix.flip(0))  # the same numbers, and so the same sum
-    for other in (
-        dict(learning_rate=0.01),
-        dict(data=toy_data(train=25)),
-        dict(data=toy_data(scored=20)),
-        dict(start=permuted),
-    ):
-        with pytest.raises(SkillkitError, match="other settings or texts"):
-            tune(**other)
-    checkpoint.write_bytes(b"half")
-    with pytest.raises(SkillkitError, match="truncated or foreign"):
-        tune()
+        tune(checkpoint=checkpoint, each=killed_at(2))
+    other = OTHER_RUNS[differs](start)
+    with pytest.warns(UserWarning, match=rf"a run with other .*{differs}.* starts afresh"):
+        afresh = tune(**other, checkpoint=checkpoint)
+    assert torch.equal(afresh.matrix, tune(**other).matrix)
+    again = tune(**other, checkpoint=checkpoint, each=killed_at(1))  # which it never gets to
+    assert torch.equal(again.matrix, afresh.matrix)
 
 
-def test_a_loss_that_is_not_a_number_says_so():
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"half"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        flip_a_bit,
+    ],
+    ids=["foreign", "empty", "truncated", "flipped"],
+)
+def test_a_damaged_checkpoint_is_replaced_with_a_warning(tmp_path, damage):
+    checkpoint, backbone = tmp_path / "run.pt", tiny_backbone("roberta")
+    whole = tune_prompt(backbone, toy_data(), **QUICK, checkpoint=checkpoint)
+    damage(checkpoint)
+    with pytest.warns(UserWarning, match=r"is damaged, or no checkpoint\. The run starts afresh"):
+        again = tune_prompt(backbone, toy_data(), **QUICK, checkpoint=checkpoint)
+    assert torch.equal(again.prompt.matrix, whole.prompt.matrix) and again.history.equals(whole.history)
+
+
+def test_a_folder_is_no_checkpoint(tmp_path):
+    with pytest.raises(SkillkitError, match="is a folder"):
+        tune_prompt(tiny_backbone("roberta"), toy_data(), **QUICK, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_that_is_not_finite_is_named_and_not_the_learning_rate(family):
+    backbone = fresh_backbone(family)
+    with torch.no_grad():
+        backbone.down(backbone.sites[-1]).weight[3, 3] = torch.inf
+    with pytest.raises(SkillkitError, match=r"at step 1 of .* the model or the start, not the learning rate"):
+        tune_prompt(backbone, toy_data(), **QUICK, start=SoftPrompt(torch.zeros(4, 12)))
+
+
+def test_a_word_that_is_not_finite_is_the_models_fault_at_any_step():
     backbone = fresh_backbone("t5")
     with torch.no_grad():
         backbone.embeddings.weight[backbone.tokenizer.convert_tokens_to_ids("word3")] = torch.nan
-    with pytest.raises(SkillkitError, match=r"became nan at step \d+ .* lower learning rate"):
+    with pytest.raises(SkillkitError, match=r"Embedding .*, whose weights are not finite\. It is the model"):
         tune_prompt(backbone, toy_data(), **QUICK, start=SoftPrompt(torch.zeros(4, 12)))
 
 
@@ -168,20 +204,19 @@ def test_a_budget_and_its_fields_by_name_say_the_same():
 
 
 @pytest.mark.parametrize(
-    "field",
+    ("name", "value"),
     [
-        dict(length=0),
-        dict(steps=0),
-        dict(batch_size=-1),
-        dict(evaluate_every=0),
-        dict(patience=0),
-        dict(learning_rate=-0.1),
-        dict(learning_rate=float("nan")),
+        *((name, value) for name in ("length", "steps") for value in (0, 2.5, "100", True, None)),
+        *((name, value) for name in ("batch_size", "evaluate_every") for value in (-4, 0, 2.0, [8])),
+        *(("patience", value) for value in (0, -1, 1.5, "2", False)),
+        *(("learning_rate", value) for value in (-0.1, float("nan"), float("inf"), "0.1", True, None)),
     ],
 )
-def test_impossible_budgets_are_refused(field):
-    with pytest.raises(SkillkitError, match=f"{next(iter(field))}="):
-        TuningBudget(**field)
+def test_impossible_budgets_are_refused(name, value):
+    with pytest.raises(SkillkitError, match=f"{name}="):
+        TuningBudget(**{name: value})
+    with pytest.raises(SkillkitError, match=f"{name}="):
+        tune_prompt(tiny_backbone("roberta"), toy_data(), **{name: value})
 
 
 @pytest.mark.parametrize("layout", ["standard", "su"])
