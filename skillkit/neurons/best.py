@@ -10,6 +10,7 @@ from torch import Tensor
 
 from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
+from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
@@ -26,14 +27,24 @@ Place = tuple[int, int, int]
 
 
 @check_arguments
-def best_neurons(predictivity: Tensor, count: int, sites: Tensor | None = None) -> list[Neuron]:
+def best_neurons(predictivity: Tensor, count: Size, sites: Tensor | None = None) -> list[Neuron]:
     """The most predictive neurons of a model, best first; ties go to the lower site and coordinate.
 
     Args:
         predictivity: [sites, width].
         count: how many.
         sites: bool [sites], the sites to choose from; None: all.
+
+    Raises:
+        SkillkitError: scores that are not [sites, width] or not finite, or a mask of other sites.
     """
+    if predictivity.ndim != 2 or not torch.isfinite(predictivity).all():
+        raise SkillkitError(
+            f"Neurons are ranked by finite numbers [sites, width]; got shape {list(predictivity.shape)}, "
+            "or NaN among them."
+        )
+    if sites is not None and (sites.dtype != torch.bool or sites.shape != predictivity.shape[:1]):
+        raise SkillkitError(f"sites is a bool mask of {len(predictivity)} sites; got {list(sites.shape)}.")
     scores = predictivity if sites is None else predictivity.masked_fill(~sites[:, None], -torch.inf)
     ranked = scores.flatten().argsort(descending=True, stable=True)[:count].tolist()
     width = predictivity.shape[1]
