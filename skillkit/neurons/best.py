@@ -17,6 +17,7 @@ from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 from skillkit.neurons.scores import best_positions
+from skillkit.neurons.shapes import need_finite
 from skillkit.neurons.thresholds import Baseline
 
 #: A neuron: site index, coordinate.
@@ -38,11 +39,7 @@ def best_neurons(predictivity: Tensor, count: Size, sites: Tensor | None = None)
     Raises:
         SkillkitError: scores that are not [sites, width] or not finite, or a mask of other sites.
     """
-    if predictivity.ndim != 2 or not torch.isfinite(predictivity).all():
-        raise SkillkitError(
-            f"Neurons are ranked by finite numbers [sites, width]; got shape {list(predictivity.shape)}, "
-            "or NaN among them."
-        )
+    need_finite(predictivity, "The numbers that neurons are ranked by")
     if sites is not None and (sites.dtype != torch.bool or sites.shape != predictivity.shape[:1]):
         raise SkillkitError(f"sites is a bool mask of {len(predictivity)} sites; got {list(sites.shape)}.")
     scores = predictivity if sites is None else predictivity.masked_fill(~sites[:, None], -torch.inf)

@@ -26,6 +26,7 @@ from skillkit.models.artifacts import SCORES, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode, encode_task
 from skillkit.models.prompts import SoftPrompt, layout_of
+from skillkit.neurons.shapes import need_bool_masks, need_finite
 from skillkit.neurons.thresholds import Baseline, BitWatcher, measure_baseline, threshold_accuracy
 
 
@@ -256,14 +257,8 @@ def merge_subtasks(predictivities: Sequence[Tensor], fraction: Share) -> Tensor:
     """
     if len(predictivities) == 0:
         raise SkillkitError("No subtask was given.")
-    first = predictivities[0].shape
-    if len(first) != 2 or any(
-        each.shape != first or not torch.isfinite(each).all() for each in predictivities
-    ):
-        raise SkillkitError(
-            "Subtasks are merged by finite numbers [sites, width] of one model; got shapes "
-            f"{[list(each.shape) for each in predictivities]}, or NaN among them."
-        )
+    for each in predictivities:
+        need_finite(each, "Predictivities of subtasks", predictivities[0].shape)
     width = predictivities[0].shape[1]
     mask = torch.zeros_like(predictivities[0], dtype=torch.bool)
     for index, scores in enumerate(predictivities):
@@ -282,7 +277,7 @@ def random_neurons(like: Tensor, seed: Seed, exclude: Tensor | None = None) -> T
     Raises:
         SkillkitError: masks that are not bool [sites, width], or too few neurons to choose from.
     """
-    _need_masks(like, *([] if exclude is None else [exclude]))
+    need_bool_masks(like, *([] if exclude is None else [exclude]))
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
     for site, row in enumerate(like):
@@ -309,12 +304,8 @@ def matched_neurons(like: Tensor, deviation: Tensor, seed: Seed) -> Tensor:
         SkillkitError: a site has fewer neurons outside `like` than inside, `like` is not bool
             [sites, width], or deviations of another shape or not finite.
     """
-    _need_masks(like)
-    if deviation.shape != like.shape or not torch.isfinite(deviation).all():
-        raise SkillkitError(
-            f"Neurons are matched by finite deviations {list(like.shape)}; got {list(deviation.shape)}, or "
-            "NaN or infinite ones."
-        )
+    need_bool_masks(like)
+    need_finite(deviation, "The deviations that neurons are matched by", like.shape)
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
     for site in range(len(like)):
@@ -344,20 +335,8 @@ def count_of(fraction: Share, width: int) -> int:
     return math.floor(fraction * width + 1e-9)
 
 
-def _need_masks(*masks: Tensor) -> None:
-    if any(mask.ndim != 2 or mask.dtype != torch.bool or mask.shape != masks[0].shape for mask in masks):
-        raise SkillkitError(
-            "Neurons are chosen by bool masks [sites, width] of one model; got "
-            f"{', '.join(f'{mask.dtype} {list(mask.shape)}' for mask in masks)}."
-        )
-
-
 def _top(scores: Tensor, fraction: float) -> Tensor:
-    if scores.ndim != 2 or 0 in scores.shape or not torch.isfinite(scores).all():
-        raise SkillkitError(
-            f"Neurons are ranked by finite numbers [sites, width] without NaN; got shape "
-            f"{list(scores.shape)}."
-        )
+    need_finite(scores, "The numbers that neurons are ranked by")
     count = count_of(fraction, scores.shape[1])
     order = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :count]
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
@@ -393,11 +372,7 @@ def shift_unit(deviation: Tensor) -> Tensor:
     Raises:
         SkillkitError: deviations that are not finite, or not [sites, width].
     """
-    if deviation.ndim != 2 or 0 in deviation.shape or not torch.isfinite(deviation).all():
-        raise SkillkitError(
-            f"Deviations are finite numbers [sites, width]; got shape {list(deviation.shape)}, or NaN or "
-            "infinite ones."
-        )
+    need_finite(deviation, "Deviations")
     floor = 0.1 * deviation.square().mean(1, keepdim=True).sqrt()
     return torch.maximum(deviation, floor).clamp_min(1e-6)
 

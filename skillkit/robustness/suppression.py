@@ -85,8 +85,7 @@ def suppression(
         return evaluate(backbone, prompt, encoded, pairs.task, batch_size=batch_size).correct
 
     intact = {text: answer(encoded) for text, encoded in texts.items()} if 0 in fractions else {}
-    inside = within_sites(backbone, sites)
-    parts = []
+    inside, parts = within_sites(backbone, sites), []
     for fraction in fractions:
         for (name, mask, rows), text in product(_plans(selection, scored, halves, fraction, seed), texts):
             if fraction == 0:
