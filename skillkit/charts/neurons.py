@@ -60,6 +60,9 @@ def predictivity_heatmap(
         title: Of the figure.
     """
     frame = parts.checked(table, ["stack", "layer", "neuron", "value"], "predictivity_heatmap")
+    frame = frame.dropna(subset="value")
+    if frame.empty:
+        raise SkillkitError("predictivity_heatmap got no finite value; score the neurons again.")
     frame, sites = parts.with_sites(frame)
     cells = parts.limited(heatmap_cells(frame), "predictivity_heatmap")
     pick = alt.selection_point(fields=["site"], name="site")
