@@ -71,6 +71,21 @@ def table_with(*columns: str, made_by: str = "") -> Rule:
     return Rule(words, lambda table: len(table) > 0 and set(columns) <= set(table.columns))
 
 
+def known(*columns: str) -> Rule:
+    """The rule for columns of a table that must be finite everywhere, so that no mean leaves a row out."""
+    words = f"finite numbers in {', '.join(columns)}: find out where NaN or infinite ones come from"
+    return Rule(words, lambda table: bool(np.isfinite(table[list(columns)].to_numpy(dtype=float)).all()))
+
+
+def need_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table that lacks one of these columns."""
+    if missing := [name for name in columns if name not in table]:
+        raise SkillkitError(
+            f"The table has no column {', '.join(map(str, missing))}; "
+            f"it has {', '.join(map(str, table.columns))}."
+        )
+
+
 def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse arguments that do not fit the function's annotations.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import GREY, VERMILLION, Figure
+from skillkit.charts.thinning import noted, thin, thinning
 from skillkit.checks import check_arguments
 
 
@@ -23,12 +24,14 @@ def learning_curves(history: pd.DataFrame, *, chance: float | None = None) -> Fi
     frame = parts.checked(history, ["seed", "step", "loss", "accuracy"], "learning_curves")
     frame["seed"] = ["all" if pd.isna(seed) else f"{int(seed)}" for seed in frame["seed"]]
     names = parts.distinct(frame["seed"])
-    panels = []
+    panels, notes = [], []
     for column, words in (
         ("loss", "training loss (nats per example)"),
         ("accuracy", "validation accuracy (share correct)"),
     ):
-        rows = parts.limited(frame.dropna(subset=[column])[["seed", "step", column]], "learning_curves")
+        rows, note = thin(frame.dropna(subset=[column])[["seed", "step", column]], "step", ["seed"])
+        rows = parts.limited(rows, "learning_curves")
+        notes += [f"{column}: {note}"] if note else []
         base = alt.Chart(rows).encode(
             x=alt.X("step:Q", title="optimiser step"),
             y=alt.Y(f"{column}:Q", title=words, scale=alt.Scale(zero=column == "loss")),
@@ -44,13 +47,15 @@ def learning_curves(history: pd.DataFrame, *, chance: float | None = None) -> Fi
         panels.append(alt.layer(*layers).properties(width=265, height=220))
     best = frame.dropna(subset=["accuracy"]).groupby("seed", sort=False)["accuracy"].max()
     said = "; ".join(f"seed {seed} reaches {value:.2f}" for seed, value in best.items())
-    return alt.hconcat(*panels).properties(
+    figure = alt.hconcat(*panels).properties(
         title="Prompt tuning, step by step",
         description=f"Training loss and validation accuracy by step. Best validation accuracy: {said}.",
     )
+    return noted(figure, "; ".join(notes))
 
 
 @check_arguments
+@thinning("x", "series")
 def lines(
     table: pd.DataFrame,
     *,
@@ -82,6 +87,7 @@ def lines(
 
 
 @check_arguments
+@thinning("layer", "stack", "series")
 def site_profile(table: pd.DataFrame, *, series: str, y_title: str, title: str, subtitle: str = "") -> Figure:
     """A quantity layer by layer, one panel per stack, one line per series.
 
@@ -130,6 +136,7 @@ def _ends(frame: pd.DataFrame, x: str, keys: list[str]) -> str:
 
 
 @check_arguments
+@thinning("fraction", "neurons", "panel")
 def perturbation_curves(
     table: pd.DataFrame,
     *,
@@ -174,6 +181,7 @@ def perturbation_curves(
 
 
 @check_arguments
+@thinning("fraction", "neurons", "panel")
 def share_curves(
     table: pd.DataFrame,
     *,
@@ -230,6 +238,7 @@ def _at_the_end(frame: pd.DataFrame, panel: str | None) -> str:
 
 
 @check_arguments
+@thinning("fraction")
 def overlap_curve(
     table: pd.DataFrame,
     *,

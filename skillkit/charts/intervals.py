@@ -91,7 +91,7 @@ def factor_bars(table: pd.DataFrame, *, title: str = "Which factor does a skill 
     )
     bars = parts.interval_bars(base, x, width=3, color=BLUE, opacity=0.55)
     dots = base.mark_point(size=70, color=BLUE).encode(x="value:Q")
-    best = frame.loc[frame.groupby("neuron", sort=False)["value"].idxmax()]
+    best = frame.loc[frame.dropna(subset="value").groupby("neuron", sort=False)["value"].idxmax()]
     said = "; ".join(f"{row.neuron} follows {row.factor} best ({row.value:.2f})" for row in best.itertuples())
     panels = Panels("neuron", across=3)
     return parts.faceted(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from skillkit.charts import parts
 from skillkit.charts.theme import BLACK, BLUE, GREY, VERMILLION, Figure
-from skillkit.checks import check_arguments
+from skillkit.checks import Finite, Size, check_arguments
 from skillkit.errors import SkillkitError
 
 HEATMAP_COLUMNS = 64  # cells of a site in `predictivity_heatmap`
@@ -46,7 +46,7 @@ def neuron_table(sites: Sequence[Any], **values: Any) -> pd.DataFrame:
 
 @check_arguments
 def predictivity_heatmap(
-    table: pd.DataFrame, *, top: int = 10, title: str = "Where the predictive neurons are"
+    table: pd.DataFrame, *, top: Size = 10, title: str = "Where the predictive neurons are"
 ) -> Figure:
     """The neurons of every FFN site as a heat map, linked to a table of the best ones.
 
@@ -60,6 +60,9 @@ def predictivity_heatmap(
         title: Of the figure.
     """
     frame = parts.checked(table, ["stack", "layer", "neuron", "value"], "predictivity_heatmap")
+    frame = frame.dropna(subset="value")
+    if frame.empty:
+        raise SkillkitError("predictivity_heatmap got no finite value; score the neurons again.")
     frame, sites = parts.with_sites(frame)
     cells = parts.limited(heatmap_cells(frame), "predictivity_heatmap")
     pick = alt.selection_point(fields=["site"], name="site")
@@ -222,7 +225,7 @@ def _site_quantiles(frame: pd.DataFrame) -> pd.DataFrame:
 
 @check_arguments
 def activation_histogram(
-    table: pd.DataFrame, *, baseline: float, title: str = "Activation of the best neuron", bins: int = 40
+    table: pd.DataFrame, *, baseline: Finite, title: str = "Activation of the best neuron", bins: Size = 40
 ) -> Figure:
     """Histogram of one neuron's activation, split by the true label, with its baseline as a line.
 
@@ -231,8 +234,15 @@ def activation_histogram(
         baseline: The neuron's mean activation on the training split.
         title: Of the figure.
         bins: Bars over the whole range. Their heights are shares of each label's examples.
+
+    Raises:
+        SkillkitError: No activation is finite. Single ones that are not are left out.
     """
     frame = parts.checked(table, ["activation", "label"], "activation_histogram")
+    known = frame["activation"].notna()
+    if not known.any():
+        raise SkillkitError("activation_histogram got no finite activation; check the model and the prompt.")
+    frame = frame[known].reset_index(drop=True)
     shares = _label_shares(frame, baseline, bins)
     bars = (
         alt.Chart(shares)

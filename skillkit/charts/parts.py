@@ -41,10 +41,13 @@ def checked(table: pd.DataFrame, columns: Iterable[str], figure: str) -> pd.Data
     if table.empty:
         raise SkillkitError(f"{figure} got a table with no rows; check the filter that made it.")
     frame = table.reset_index(drop=True).copy()
-    # Altair does not know pandas' nullable numbers, which result tables have: missing ones become NaN.
+    # Altair does not know pandas' nullable numbers, which result tables have: missing ones become NaN. So do
+    # infinite ones, for which no axis has a place.
     for name, column in frame.items():
         if pd.api.types.is_numeric_dtype(column) and pd.api.types.is_extension_array_dtype(column):
             frame[name] = column.astype(float)
+        if pd.api.types.is_float_dtype(frame[name]):
+            frame[name] = frame[name].replace([float("inf"), float("-inf")], float("nan"))
     return frame
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import GREY, Figure
+from skillkit.charts.thinning import thinning
 from skillkit.checks import check_arguments
 
 
@@ -145,6 +146,7 @@ def reliability_diagram(
 
 
 @check_arguments
+@thinning(None)
 def consistency_scatter(
     points: pd.DataFrame,
     measures: Mapping[str, str],

@@ -9,6 +9,7 @@ import pandas as pd
 from skillkit.charts import parts
 from skillkit.charts.parts import Panels
 from skillkit.charts.theme import Figure
+from skillkit.charts.thinning import thinning
 from skillkit.checks import check_arguments
 
 
@@ -45,6 +46,7 @@ def metric_pairs(
 
 
 @check_arguments
+@thinning(None)
 def type_strip(table: pd.DataFrame, *, title: str = "Transfer inside and across task types") -> Figure:
     """Every pair of different tasks as a point, inside types beside across them, with the groups' means.
 
@@ -80,6 +82,7 @@ def type_strip(table: pd.DataFrame, *, title: str = "Transfer inside and across 
 
 
 @check_arguments
+@thinning("step", "target", "start", "seed")
 def start_curves(curves: pd.DataFrame, *, title: str = "Tuning from another task's prompt") -> Figure:
     """Validation accuracy during tuning by start, a panel per target; thin lines are seeds, thick ones means.
 
@@ -112,6 +115,7 @@ def start_curves(curves: pd.DataFrame, *, title: str = "Tuning from another task
 
 
 @check_arguments
+@thinning(None)
 def metric_scatter(
     table: pd.DataFrame, metrics: Sequence[str], *, title: str = "Similarity against transfer"
 ) -> Figure:
@@ -146,6 +150,7 @@ def metric_scatter(
 
 
 @check_arguments
+@thinning(None)
 def norm_scatter(table: pd.DataFrame, *, title: str = "Prompts grow while they are tuned") -> Figure:
     """Length of a prompt's rows against the steps it was tuned for, both on log scales.
 
@@ -172,6 +177,7 @@ def norm_scatter(table: pd.DataFrame, *, title: str = "Prompts grow while they a
 
 
 @check_arguments
+@thinning("step", "activation", "pair")
 def overlap_history(
     table: pd.DataFrame, *, title: str = "Overlap of activated neurons during tuning"
 ) -> Figure:

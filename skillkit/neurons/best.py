@@ -10,12 +10,14 @@ from torch import Tensor
 
 from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
+from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
 from skillkit.neurons.scores import best_positions
+from skillkit.neurons.shapes import need_finite
 from skillkit.neurons.thresholds import Baseline
 
 #: A neuron: site index, coordinate.
@@ -26,14 +28,20 @@ Place = tuple[int, int, int]
 
 
 @check_arguments
-def best_neurons(predictivity: Tensor, count: int, sites: Tensor | None = None) -> list[Neuron]:
+def best_neurons(predictivity: Tensor, count: Size, sites: Tensor | None = None) -> list[Neuron]:
     """The most predictive neurons of a model, best first; ties go to the lower site and coordinate.
 
     Args:
         predictivity: [sites, width].
         count: how many.
         sites: bool [sites], the sites to choose from; None: all.
+
+    Raises:
+        SkillkitError: scores that are not [sites, width] or not finite, or a mask of other sites.
     """
+    need_finite(predictivity, "The numbers that neurons are ranked by")
+    if sites is not None and (sites.dtype != torch.bool or sites.shape != predictivity.shape[:1]):
+        raise SkillkitError(f"sites is a bool mask of {len(predictivity)} sites; got {list(sites.shape)}.")
     scores = predictivity if sites is None else predictivity.masked_fill(~sites[:, None], -torch.inf)
     ranked = scores.flatten().argsort(descending=True, stable=True)[:count].tolist()
     width = predictivity.shape[1]

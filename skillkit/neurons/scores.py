@@ -26,6 +26,7 @@ from skillkit.models.artifacts import SCORES, load_artifact, save_artifact
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import EncodedTask, encode, encode_task
 from skillkit.models.prompts import SoftPrompt, layout_of
+from skillkit.neurons.shapes import need_bool_masks, need_finite
 from skillkit.neurons.thresholds import Baseline, BitWatcher, measure_baseline, threshold_accuracy
 
 
@@ -51,6 +52,32 @@ class NeuronScores:
     mean: Tensor
     examples: int
     positive: int
+
+    def __post_init__(self) -> None:
+        """Refuse scores whose parts do not fit together.
+
+        Raises:
+            SkillkitError: tensors of different sites or widths, NaN in what is known of every neuron, or
+                counts that are no counts.
+        """
+        shape = tuple(self.predictivity.shape)
+        known = {"predictivity": self.predictivity, "deviation": self.deviation}
+        alike = all(tuple(each.shape) == shape for each in (self.deviation, self.mean))
+        for each in (self.baseline, self.accuracy):
+            alike = alike and each.ndim in (3, 4) and (each.shape[-3], each.shape[-1]) == shape
+        if len(shape) != 2 or 0 in shape or not alike:
+            raise SkillkitError(
+                f"Scores are of one model: predictivity {list(shape)}, "
+                f"deviation {list(self.deviation.shape)}, mean {list(self.mean.shape)}, "
+                f"accuracy {list(self.accuracy.shape)} do not fit together. "
+                "Make them with score_neurons."
+            )
+        if broken := [name for name, each in known.items() if torch.isinf(each).any()]:
+            raise SkillkitError(f"The scores' {broken[0]} is infinite for some neurons. Score them again.")
+        if not 0 <= self.positive <= self.examples or self.examples < 1:
+            raise SkillkitError(
+                f"Scores over {self.examples} examples, {self.positive} of label 1; expected at least one."
+            )
 
     @property
     def varying(self) -> Tensor:
@@ -163,7 +190,10 @@ def score_task(
 def predictivity(accuracy: Tensor) -> Tensor:
     """max over positions of max(accuracy, 1 - accuracy): [sites, positions, width] to [sites, width].
 
-    Positions that a site does not have (NaN) are ignored.
+    Positions that a site does not have (NaN) are ignored; -1 at a site that has none at all.
+
+    Raises:
+        SkillkitError: accuracies that are missing for single neurons, everywhere, or infinite.
     """
     return _in_the_better_direction(accuracy).amax(dim=-2)
 
@@ -174,12 +204,23 @@ def best_positions(accuracy: Tensor) -> Tensor:
 
     Positions that a site does not have (NaN) are ignored; ties go to the lower index. Axes before the sites
     are kept.
+
+    Raises:
+        SkillkitError: as `predictivity`.
     """
     return _in_the_better_direction(accuracy).argmax(dim=-2)
 
 
 def _in_the_better_direction(accuracy: Tensor) -> Tensor:
     """max(accuracy, 1 - accuracy), and -1 for a position that is not there."""
+    missing = torch.isnan(accuracy).all(-2) if accuracy.ndim > 2 else torch.ones(1, dtype=torch.bool)
+    # A site may have no position at all; a neuron without one beside others that have some is broken.
+    if missing.all() or (missing.any(-1) & ~missing.all(-1)).any() or torch.isinf(accuracy).any():
+        raise SkillkitError(
+            "Accuracies are [..., sites, positions, width], and every neuron of a site has the same "
+            f"positions; got shape {list(accuracy.shape)} with NaN or infinite values where numbers belong. "
+            "Score the neurons again (score_neurons)."
+        )
     return torch.nan_to_num(torch.maximum(accuracy, 1 - accuracy), nan=-1.0)
 
 
@@ -210,9 +251,14 @@ def merge_subtasks(predictivities: Sequence[Tensor], fraction: Share) -> Tensor:
 
     As in the released code of Wang et al. (2022), the first subtask gives its top share fraction / subtasks;
     each further one is walked down from its top until its share is filled with neurons not chosen yet.
+
+    Raises:
+        SkillkitError: no subtask, scores of different models, or some that are not finite.
     """
     if len(predictivities) == 0:
         raise SkillkitError("No subtask was given.")
+    for each in predictivities:
+        need_finite(each, "Predictivities of subtasks", predictivities[0].shape)
     width = predictivities[0].shape[1]
     mask = torch.zeros_like(predictivities[0], dtype=torch.bool)
     for index, scores in enumerate(predictivities):
@@ -226,7 +272,12 @@ def merge_subtasks(predictivities: Sequence[Tensor], fraction: Share) -> Tensor:
 
 @check_arguments
 def random_neurons(like: Tensor, seed: Seed, exclude: Tensor | None = None) -> Tensor:
-    """As many random neurons in each site as `like` has, [sites, width]; none of `exclude`."""
+    """As many random neurons in each site as `like` has, [sites, width]; none of `exclude`.
+
+    Raises:
+        SkillkitError: masks that are not bool [sites, width], or too few neurons to choose from.
+    """
+    need_bool_masks(like, *([] if exclude is None else [exclude]))
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
     for site, row in enumerate(like):
@@ -250,8 +301,11 @@ def matched_neurons(like: Tensor, deviation: Tensor, seed: Seed) -> Tensor:
     than any other gets the most variable one left.
 
     Raises:
-        SkillkitError: a site has fewer neurons outside `like` than inside.
+        SkillkitError: a site has fewer neurons outside `like` than inside, `like` is not bool
+            [sites, width], or deviations of another shape or not finite.
     """
+    need_bool_masks(like)
+    need_finite(deviation, "The deviations that neurons are matched by", like.shape)
     rng = np.random.default_rng(seed)
     mask = torch.zeros_like(like, dtype=torch.bool)
     for site in range(len(like)):
@@ -282,10 +336,7 @@ def count_of(fraction: Share, width: int) -> int:
 
 
 def _top(scores: Tensor, fraction: float) -> Tensor:
-    if scores.ndim != 2 or torch.isnan(scores).any():
-        raise SkillkitError(
-            f"Neurons are ranked by numbers [sites, width] without NaN; got shape {list(scores.shape)}."
-        )
+    need_finite(scores, "The numbers that neurons are ranked by")
     count = count_of(fraction, scores.shape[1])
     order = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :count]
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
@@ -317,7 +368,11 @@ def shift_unit(deviation: Tensor) -> Tensor:
 
     It is the neuron's standard deviation, but at least a tenth of its site's. Without the floor a few neurons
     that hardly ever fire on clean text, and do once under attack, would outweigh all others.
+
+    Raises:
+        SkillkitError: deviations that are not finite, or not [sites, width].
     """
+    need_finite(deviation, "Deviations")
     floor = 0.1 * deviation.square().mean(1, keepdim=True).sqrt()
     return torch.maximum(deviation, floor).clamp_min(1e-6)
 

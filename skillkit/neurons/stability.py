@@ -60,6 +60,8 @@ def shared_neurons(
         chance_high (the range that independent masks of these sizes stay in).
     """
     _same_shape(first, second)
+    if any(mask.dtype != torch.bool for mask in (first, second, *([] if among is None else [among]))):
+        raise SkillkitError("Shared neurons are counted in bool masks; got numbers. Use skill_neurons first.")
     rows, together = [], np.ones(1)
     for site in range(len(first)):
         sizes, width = (int(first[site].sum()), int(second[site].sum())), first.shape[1]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
+from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
@@ -50,6 +51,9 @@ def measure_baseline(
 
     Sums are of distances from the first batch's mean: it is near every mean, so that squares lose no digits,
     and neither the size nor the order of the batches matters.
+
+    Raises:
+        SkillkitError: an empty data set, or an activation that is not finite.
     """
     encoded = encode(backbone, dataset, task, layout_of(prompt))
     shape = (len(backbone.sites), 1 + (0 if prompt is None else prompt.length), backbone.width)
@@ -72,6 +76,9 @@ def measure_baseline(
     with watch(backbone, add):
         for batch, _ in run(backbone, prompt, encoded, batch_size=batch_size):
             seen += len(batch)
+    if seen == 0:
+        raise SkillkitError(f"The data set for task {task.name!r} is empty: it has no mean activation.")
+    _need_finite(backbone, total + square)
     drift = total / seen
     variance = (square / seen - drift**2).clamp(min=0) + 0 * shift  # NaN where a site has no such position
     return Baseline((shift + drift).float().cpu(), variance.nanmean(dim=1).sqrt().float().cpu())
@@ -90,16 +97,28 @@ def threshold_accuracy(
 
     One matrix product per batch does it, because
     correct = sum over y=1 of bit + sum over y=0 of (1 - bit) = (2y - 1) · bits + number of y=0.
+
+    Raises:
+        SkillkitError: no example, thresholds of another model or prompt, or an activation that is not finite.
     """
+    shape = (len(backbone.sites), 1 + (0 if prompt is None else prompt.length), backbone.width)
+    if len(encoded) == 0 or tuple(threshold.shape) != shape:
+        raise SkillkitError(
+            f"Accuracies need examples, and thresholds [sites, positions, width] = {list(shape)} of this "
+            f"model and prompt; got {len(encoded)} examples and thresholds {list(threshold.shape)}."
+        )
     threshold = threshold.to(backbone.device)
     correct = torch.zeros(threshold.shape, dtype=torch.float64, device=backbone.device)
     missing = torch.isnan(threshold)
+    total = torch.zeros(len(backbone.sites), dtype=torch.float64, device=backbone.device)
 
     def count(site: int, activation: Tensor, current: Pass) -> None:
         present, places = present_positions(backbone, site, current)
         if not present:
             return
-        bits = take(activation, places).float() > threshold[site, present]
+        values = take(activation, places).float()
+        total[site] += values.sum()  # NaN or infinite if any of them is, at the cost of one sum
+        bits = values > threshold[site, present]
         signs = 2.0 * current.batch.labels.float() - 1
         correct[site, present] += torch.tensordot(signs, bits.float(), dims=1)
         if watcher is not None:
@@ -108,8 +127,19 @@ def threshold_accuracy(
     with watch(backbone, count):
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):
             pass
+    _need_finite(backbone, total)
     negative = len(encoded) - int(encoded.labels.sum())
     return mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
+
+
+def _need_finite(backbone: Backbone, sums: Tensor) -> None:
+    """Refuse sums of activations [sites, ...] that are not finite: such a neuron would seem to say no."""
+    for site, each in zip(backbone.sites, sums, strict=True):
+        if not torch.isfinite(each).all():
+            raise SkillkitError(
+                f"Activations at {site} of {backbone.name!r} are NaN or infinite, so nothing can be said of "
+                "its neurons. Load the model in float32, and check its weights and the prompt."
+            )
 
 
 @check_arguments

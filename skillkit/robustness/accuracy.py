@@ -1,20 +1,24 @@
 """How much accuracy an attack costs, from the table of `answers.answer_pairs`: originals are the unit."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from skillkit.checks import Seed, check_arguments
+from skillkit.checks import Rule, Seed, check_arguments
 from skillkit.errors import SkillkitError
+from skillkit.robustness.answers import Answers, paired_answers
 from skillkit.stats.claims import verdict
 from skillkit.stats.exact import share_test, sign_flip_test
 from skillkit.stats.measurement import Measurement, difference_over_originals, mean_over_originals
 
+Classes = Annotated[int, Rule("a whole number of at least 2", lambda value: value >= 2)]
+"""How many labels a task has."""
+
 
 @check_arguments
-def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: Seed = 0) -> pd.DataFrame:
+def attack_table(examples: Answers, by: str | None = None, *, seed: Seed = 0) -> pd.DataFrame:
     """How much an attack costs, one row per measurement, for all examples or for each value of a column.
 
     Args:
@@ -32,7 +36,7 @@ def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: Seed = 
         - adversarial_accuracy_all: with the examples that have no original
 
     Raises:
-        SkillkitError: there is no such column.
+        SkillkitError: there is no such column, no row, or an answer that is missing.
     """
     if by is not None and by not in examples:
         raise SkillkitError(f"The examples have no column {by!r}; they have {', '.join(examples.columns)}.")
@@ -40,14 +44,14 @@ def attack_table(examples: pd.DataFrame, by: str | None = None, *, seed: Seed = 
     rows = []
     for kind, part in kinds:
         if part["paired"].any():
-            rows += [{"attack": str(kind), **row} for row in _pair_rows(part[part["paired"]], seed)]
+            rows += [{"attack": str(kind), **row} for row in _pair_rows(paired_answers(part), seed)]
         every = _accuracy(part, "adversarial_correct", "texts", seed)
         rows.append({"attack": str(kind), **every.row("adversarial_accuracy_all", p=np.nan)})
     return pd.DataFrame(rows)
 
 
 @check_arguments
-def chance_test(examples: pd.DataFrame, classes: int, *, seed: Seed = 0) -> pd.DataFrame:
+def chance_test(examples: Answers, classes: Classes, *, seed: Seed = 0) -> pd.DataFrame:
     """Is adversarial accuracy below chance? There are two readings of chance.
 
     Args:

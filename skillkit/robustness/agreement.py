@@ -1,24 +1,33 @@
 """Do skill neurons still point to the right label under attack?"""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from skillkit.checks import Seed, Size, check_arguments
+from skillkit.checks import Seed, Size, check_arguments, known, table_with
 from skillkit.data.loading import binary_subtasks
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
+from skillkit.neurons.fit import need_masks, need_scores
 from skillkit.neurons.scores import NeuronScores, best_positions
 from skillkit.neurons.subtasks import subtask_baselines
 from skillkit.robustness.pairs import Pairs
 from skillkit.robustness.site_rows import site_rows
 from skillkit.stats.measurement import ratio_over_originals
+
+Agreements = Annotated[
+    pd.DataFrame,
+    table_with("text", "neurons", "pair", "group", "value", "weight", made_by="agreement"),
+    known("value", "weight"),
+]
+"""The table of `agreement`."""
 
 
 @check_arguments
@@ -35,11 +44,16 @@ def agreement(
 
     Every neuron keeps the position and direction that were best on clean validation text.
 
+    Raises:
+        SkillkitError: fewer than two pairs, or masks or scores of another model.
+
     Returns:
         One row per pair (and subtask), text ("clean" or "adversarial"), mask and site, as `site_rows` makes
         them, with text, subtask and group (number of the original); feed it to `agreement_table`.
     """
     pairs.need()
+    need_masks(backbone, masks)
+    need_scores(backbone, selection)
     accuracies = selection.accuracy if selection.accuracy.ndim == 4 else selection.accuracy[None]
     parts = []
     for text, dataset in (("clean", pairs.clean), ("adversarial", pairs.attacked)):
@@ -55,7 +69,7 @@ def agreement(
 
 
 @check_arguments
-def agreement_table(rows: pd.DataFrame, *, by_site: bool = False, seed: Seed = 0) -> pd.DataFrame:
+def agreement_table(rows: Agreements, *, by_site: bool = False, seed: Seed = 0) -> pd.DataFrame:
     """Mean of `agreement`, with intervals over originals. A site weighs as much as it has chosen neurons.
 
     Args:

@@ -3,6 +3,8 @@
 `answer_pairs` runs the model; accuracy, calibration and the comparison of objectives work on its table.
 """
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 import torch
@@ -10,7 +12,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skillkit.checks import Size, check_arguments
+from skillkit.checks import Size, check_arguments, known, table_with
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import label_margin
@@ -18,6 +20,16 @@ from skillkit.models.prompts import SoftPrompt, label_logits
 from skillkit.robustness.pairs import Pairs
 
 TEXTS = ("clean", "adversarial")
+
+
+Answers = Annotated[
+    pd.DataFrame,
+    table_with(
+        "example", "group", "label", "paired", "adversarial_correct", "clean_correct", made_by="answer_pairs"
+    ),
+    known("adversarial_correct"),
+]
+"""The table of `answer_pairs`."""
 
 
 @check_arguments
@@ -55,16 +67,21 @@ def answer_pairs(
 
 
 @check_arguments
-def paired_answers(examples: pd.DataFrame) -> pd.DataFrame:
+def paired_answers(examples: Answers) -> pd.DataFrame:
     """The rows of `answer_pairs` whose original is known.
 
     Raises:
-        SkillkitError: there is none.
+        SkillkitError: there is none, or one whose clean answer is missing.
     """
     part = examples[examples["paired"]]
     if part.empty:
         raise SkillkitError(
             "No example has a clean original, so clean and adversarial text cannot be compared. Raise limit."
+        )
+    if lacking := int(part["clean_correct"].isna().sum()):
+        raise SkillkitError(
+            f"{lacking} of {len(part)} pairs lack the answer to the clean text. "
+            "Give the whole table of answer_pairs."
         )
     return part
 

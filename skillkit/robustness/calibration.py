@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skillkit.checks import Seed, check_arguments
-from skillkit.robustness.answers import TEXTS, paired_answers
+from skillkit.checks import Seed, check_arguments, real_numbers
+from skillkit.errors import SkillkitError
+from skillkit.robustness.answers import TEXTS, Answers, paired_answers
 from skillkit.stats.intervals import RESAMPLES, UNKNOWN
 from skillkit.stats.measurement import Measurement, mean_over_originals, ratio_over_originals
 
@@ -15,7 +16,7 @@ Array = NDArray[np.floating]
 
 
 @check_arguments
-def calibration(examples: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
+def calibration(examples: Answers, *, seed: Seed = 0) -> pd.DataFrame:
     """How far confidence can be trusted on the pairs, clean and adversarial: one row per measurement.
 
     Returns:
@@ -42,7 +43,7 @@ def calibration(examples: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
 
 
 @check_arguments
-def reliability(examples: pd.DataFrame) -> pd.DataFrame:
+def reliability(examples: Answers) -> pd.DataFrame:
     """Accuracy against confidence in bins, for a reliability diagram.
 
     Returns:
@@ -63,7 +64,17 @@ def reliability(examples: pd.DataFrame) -> pd.DataFrame:
 
 @check_arguments
 def calibration_error(confidence: Array, correct: Array) -> float:
-    """Expected calibration error: mean over examples of |accuracy - confidence| of the example's bin."""
+    """Expected calibration error: mean over examples of |accuracy - confidence| of the example's bin.
+
+    Raises:
+        SkillkitError: no example, different lengths, or a confidence outside 0 to 1.
+    """
+    confidence, correct = (real_numbers(each, "calibration_error") for each in (confidence, correct))
+    if len(confidence) != len(correct) or confidence.min() < 0 or confidence.max() > 1:
+        raise SkillkitError(
+            f"calibration_error: {len(confidence)} confidences from {confidence.min():g} to "
+            f"{confidence.max():g} and {len(correct)} outcomes; expected one confidence from 0 to 1 for each."
+        )
     gaps = np.bincount(_bins(confidence), weights=confidence - correct, minlength=BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 

@@ -18,14 +18,14 @@ add up: neurons of different layers act through one another.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from skillkit.checks import Seed, Size, check_arguments
+from skillkit.checks import Seed, Size, check_arguments, known, need_columns, table_with
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import present_positions, watch
@@ -43,6 +43,14 @@ DIRECTIONS = ("restore", "damage")
 WHERE = ("prompt", "shared")
 
 
+Patched = Annotated[
+    pd.DataFrame,
+    table_with("pair", "group", "direction", "clean", "adversarial", "patched", made_by="patch_pairs"),
+    known("clean", "adversarial", "patched"),
+]
+"""The table of `patch_pairs`."""
+
+
 @dataclass(frozen=True)
 class Patch:
     """A set of neurons to patch, `mask` [sites, width], and the words it has in tables."""
@@ -51,6 +59,7 @@ class Patch:
     words: Mapping[str, Any]
 
 
+@check_arguments
 @torch.no_grad()
 def patched_logits(
     backbone: Backbone,
@@ -61,7 +70,7 @@ def patched_logits(
     masks: Sequence[Tensor],
     *,
     where: str = "prompt",
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> Tensor:
     """Label logits of the target texts with some neurons' activations from the source texts.
 
@@ -133,6 +142,8 @@ def patch_pairs(
         SkillkitError: an unknown direction or place, or too few pairs.
     """
     pairs.need()
+    if not (len(patches) and len(directions) and len(where)):
+        raise SkillkitError("patch_pairs: name at least one patch, one direction and one place.")
     for direction in directions:
         if direction not in DIRECTIONS:
             raise unknown("direction", direction, DIRECTIONS)
@@ -162,7 +173,7 @@ def patch_pairs(
 
 
 @check_arguments
-def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: Seed = 0) -> pd.DataFrame:
+def patching_table(rows: Patched, by: Sequence[str], *, seed: Seed = 0) -> pd.DataFrame:
     """What patching does, for each combination of some columns.
 
     Args:
@@ -178,7 +189,11 @@ def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: Seed = 0) -> 
         - accuracy: of the patched answers
         - changed: restore: share of the lost pairs (right on clean, wrong on adversarial text) answered right
           again; damage: share of the pairs that are right on clean text and become wrong
+
+    Raises:
+        SkillkitError: no rows, a margin that is not finite, or no column to group by.
     """
+    need_columns(rows, by)
     found = []
     for names, part in rows.groupby(list(by), sort=False):
         named = dict(zip(by, names, strict=True))
@@ -201,7 +216,7 @@ def patching_table(rows: pd.DataFrame, by: Sequence[str], *, seed: Seed = 0) -> 
 
 @check_arguments
 def share_gap(
-    rows: pd.DataFrame, by: Sequence[str], *, control: str, neurons: str = "skill", seed: Seed = 0
+    rows: Patched, by: Sequence[str], *, control: str, neurons: str = "skill", seed: Seed = 0
 ) -> pd.DataFrame:
     """Mediation share of some neurons minus that of a control, over the same pairs.
 
@@ -209,8 +224,9 @@ def share_gap(
         The columns of a measurement (over originals), metric ("share_gap"), neurons, and the columns `by`.
 
     Raises:
-        SkillkitError: one of the two was not patched.
+        SkillkitError: one of the two was not patched, no rows, or a margin that is not finite.
     """
+    need_columns(rows, ("neurons", *by))
     found = []
     for names, part in rows.groupby(list(by), sort=False):
         own, other = (part[part["neurons"] == name] for name in (neurons, control))

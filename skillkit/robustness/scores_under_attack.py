@@ -17,6 +17,7 @@ from skillkit.data.loading import TaskData, binary_subtasks
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone, FFNSite
 from skillkit.models.prompts import SoftPrompt
+from skillkit.neurons.fit import need_scores
 from skillkit.neurons.scores import NeuronScores, score_neurons
 from skillkit.neurons.stability import held_out
 from skillkit.neurons.subtasks import combine_subtasks, subtask_baselines, task_skill_neurons
@@ -74,8 +75,9 @@ def score_by_thresholds(
     """Score every neuron on a test split by the thresholds of other scores, subtask by subtask.
 
     Raises:
-        SkillkitError: the scores are of a task with another number of subtasks.
+        SkillkitError: the scores are of another model, or a task with another number of subtasks.
     """
+    need_scores(backbone, selection)
     baselines = subtask_baselines(selection)
     subtasks = binary_subtasks(task_data)
     if len(baselines) != len(subtasks):

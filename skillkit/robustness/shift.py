@@ -1,23 +1,32 @@
 """How far does an attack move the neurons?"""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from skillkit.checks import Seed, Size, check_arguments
+from skillkit.checks import Seed, Size, check_arguments, known, need_columns, table_with
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import present_positions, take, watch
 from skillkit.models.backbones import Backbone
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.passes import Pass
 from skillkit.models.prompts import SoftPrompt, layout_of, run
+from skillkit.neurons.fit import need_masks, need_values
 from skillkit.neurons.scores import shift_unit
 from skillkit.robustness.pairs import Pairs
 from skillkit.robustness.site_rows import site_rows
 from skillkit.stats.measurement import Measurement, ratio_over_originals
+
+Shifts = Annotated[
+    pd.DataFrame,
+    table_with("neurons", "pair", "group", "value", "weight", made_by="activation_shift"),
+    known("value", "weight"),
+]
+"""The table of `activation_shift`."""
 
 
 @check_arguments
@@ -45,8 +54,13 @@ def activation_shift(
 
     Returns:
         Rows as `site_rows` makes them, and group (number of the original); feed them to `shift_table`.
+
+    Raises:
+        SkillkitError: fewer than two pairs, or masks or deviations of another model.
     """
     pairs.need()
+    need_masks(backbone, masks)
+    need_values(backbone, deviation, "deviation")
     clean, attacked = (
         encode(backbone, d, pairs.task, layout_of(prompt)) for d in (pairs.clean, pairs.attacked)
     )
@@ -66,7 +80,7 @@ def activation_shift(
 
 @check_arguments
 def shift_table(
-    rows: pd.DataFrame, *, control: str = "random", by_site: bool = False, seed: Seed = 0
+    rows: Shifts, *, control: str = "random", by_site: bool = False, seed: Seed = 0
 ) -> pd.DataFrame:
     """Means of `activation_shift`, and each mask's mean minus the control's, paired.
 
@@ -82,6 +96,7 @@ def shift_table(
     """
     sites = ["stack", "layer"] if by_site else []
     found = []
+    need_columns(rows, sites)
     for place, part in rows.groupby(sites, sort=False) if by_site else [((), rows)]:
         wide = _means_by_pair(part)
         columns = {name: wide[name] for name in wide}
@@ -94,7 +109,7 @@ def shift_table(
 
 
 @check_arguments
-def shift_difference(one: pd.DataFrame, other: pd.DataFrame, neurons: str, *, seed: Seed = 0) -> Measurement:
+def shift_difference(one: Shifts, other: Shifts, neurons: str, *, seed: Seed = 0) -> Measurement:
     """How much further an attack moves some neurons with one prompt than with another, pair by pair.
 
     Args:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skillkit.checks import check_arguments
+from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
+from skillkit.neurons.fit import need_masks
 
 
 @check_arguments
@@ -28,7 +30,18 @@ def site_rows(
 
     Returns:
         Columns pair, value, neurons (the mask's name), stack, layer, and weight (its neurons in the site).
+
+    Raises:
+        SkillkitError: masks of another model, or values of other pairs, sites or masks.
     """
+    need_masks(backbone, masks)
+    shape = [len(pairs), len(backbone.sites)]
+    for name, each in values.items():
+        if name not in masks or list(each.shape) != shape:
+            raise SkillkitError(
+                f"The values of {name!r} are {list(each.shape)}; expected [pairs, sites] = {shape} for "
+                f"each of the masks {', '.join(masks)}."
+            )
     parts = []
     for name, each in values.items():
         for index, site in enumerate(backbone.sites):

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skillkit.checks import Seed, Shares, Size, check_arguments
+from skillkit.checks import Seed, Shares, Size, check_arguments, known, table_with
 from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import Encoded, encode
 from skillkit.models.interventions import intervene
 from skillkit.models.prompts import SoftPrompt, layout_of
+from skillkit.neurons.fit import need_scores
 from skillkit.neurons.scores import NeuronScores, matched_neurons, random_neurons, within_sites
 from skillkit.neurons.subtasks import task_skill_neurons
 from skillkit.robustness.pairs import Pairs
@@ -23,6 +25,14 @@ from skillkit.stats.measurement import difference_over_originals, mean_over_orig
 
 #: Which neurons are suppressed (name and mask), and on which pairs that is tried.
 Plan = tuple[str, Tensor, list[int]]
+
+
+Suppressed = Annotated[
+    pd.DataFrame,
+    table_with("pair", "group", "neurons", "fraction", "text", "correct", made_by="suppression"),
+    known("correct"),
+]
+"""The table of `suppression`."""
 
 
 @check_arguments
@@ -58,6 +68,7 @@ def suppression(
         One row per pair and condition for `suppression_table`: neurons, fraction, text, pair, group, correct.
     """
     pairs.need()
+    need_scores(backbone, selection)
     halves = _halves(pairs.pair_groups, seed)
     scored = [
         score_by_thresholds(
@@ -74,8 +85,7 @@ def suppression(
         return evaluate(backbone, prompt, encoded, pairs.task, batch_size=batch_size).correct
 
     intact = {text: answer(encoded) for text, encoded in texts.items()} if 0 in fractions else {}
-    inside = within_sites(backbone, sites)
-    parts = []
+    inside, parts = within_sites(backbone, sites), []
     for fraction in fractions:
         for (name, mask, rows), text in product(_plans(selection, scored, halves, fraction, seed), texts):
             if fraction == 0:
@@ -89,7 +99,7 @@ def suppression(
 
 
 @check_arguments
-def suppression_table(rows: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
+def suppression_table(rows: Suppressed, *, seed: Seed = 0) -> pd.DataFrame:
     """Means of `suppression`, as `charts.perturbation_curves` reads them.
 
     Args:
@@ -111,7 +121,7 @@ def suppression_table(rows: pd.DataFrame, *, seed: Seed = 0) -> pd.DataFrame:
 
 @check_arguments
 def suppression_gap(
-    rows: pd.DataFrame, *, control: str, neurons: str = "clean", seed: Seed = 0
+    rows: Suppressed, *, control: str, neurons: str = "clean", seed: Seed = 0
 ) -> pd.DataFrame:
     """Accuracy with a control suppressed minus accuracy with some neurons suppressed, on the same pairs.
 

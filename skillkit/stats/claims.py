@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skillkit.checks import Finite, check_arguments
+from skillkit.checks import Finite, check_arguments, need_columns
 from skillkit.errors import SkillkitError
 from skillkit.names import markdown_text
 from skillkit.stats.measurement import Measurement
@@ -153,17 +153,10 @@ def spans(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
     Raises:
         SkillkitError: there is no such column.
     """
-    _need(rows, low, high)
+    need_columns(rows, (low, high))
     return pd.Series(
         [f"{a:.3f} to {b:.3f}" for a, b in zip(rows[low], rows[high], strict=True)], rows.index, dtype=object
     )
-
-
-def _need(rows: pd.DataFrame, *columns: str) -> None:
-    if missing := [name for name in columns if name not in rows]:
-        raise SkillkitError(
-            f"The table has no column {', '.join(missing)}; it has {', '.join(map(str, rows.columns))}."
-        )
 
 
 @check_arguments
@@ -179,7 +172,7 @@ def numbers_table(rows: pd.DataFrame, columns: Mapping[str, str]) -> str:
     Raises:
         SkillkitError: there is no such column, or none of values.
     """
-    _need(rows, *columns, "value")
+    need_columns(rows, (*columns, "value"))
     lines = ["| " + " | ".join([*columns.values(), "value", "interval", "n"]) + " |"]
     lines.append("|" + "---|" * (len(columns) + 3))
     for row in rows.to_dict("records"):

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from skillkit.checks import Count, Share, check_arguments
+from skillkit.checks import Count, Share, Size, check_arguments
+from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
 from skillkit.models.prompts import layout_of
 from skillkit.neurons.scores import NeuronScores, merge_subtasks, skill_neurons
@@ -52,7 +53,7 @@ def prompt_similarities(
     types: Mapping[str, str],
     *,
     skill: Mapping[str, Tensor] | None = None,
-    group_size: int = 3,
+    group_size: Size = 3,
 ) -> dict[str, Array]:
     """Every similarity of the tasks' prompts, [source, target] by name, tasks in the order of `prompts`.
 
@@ -69,6 +70,8 @@ def prompt_similarities(
         group_size: how many neighbouring layers are a group.
     """
     names = list(prompts)
+    if not names or any(not prompts[task] or task not in types for task in names):
+        raise SkillkitError("prompt_similarities: every task needs a prompt and a type; at least one task.")
     keys = [(task, seed) for task in names for seed in prompts[task]]
     chosen = [prompts[task][seed] for task, seed in keys]
     found = dict(similarities(chosen, skip_rows=int(layout_of(chosen[0]) == "su")))
@@ -94,6 +97,8 @@ def prompt_similarities(
 def predicted_by(predicted: pd.DataFrame, metric: str) -> Measurement:
     """How well a metric predicts transfer per target, from a `prediction_table`."""
     rows = predicted[(predicted["metric"] == metric) & (predicted["aggregation"] == "tgt_off")]
+    if rows.empty:
+        raise unknown("metric", metric, set(predicted["metric"].astype(str)))
     return Measurement.of_row(rows.iloc[0].to_dict())
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from skillkit.checks import Seed, Size, check_arguments
+from skillkit.checks import Positive, Seed, Size, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.backbones import Backbone
@@ -133,8 +133,8 @@ def new_projector(
     source: SoftPrompt,
     target: Backbone,
     *,
-    length: int | None = None,
-    bottleneck: int = 768,
+    length: Size | None = None,
+    bottleneck: Size = 768,
     norm: bool = True,
     seed: Seed = 0,
 ) -> Projector:
@@ -161,8 +161,8 @@ def fit_distance(
     projector: Projector,
     pairs: Sequence[tuple[SoftPrompt, SoftPrompt]],
     *,
-    steps: int = 1000,
-    learning_rate: float = 1e-4,
+    steps: Size = 1000,
+    learning_rate: Positive = 1e-4,
 ) -> Fit:
     """Distance minimising: mean squared error between projected prompts and the target's, all at once.
 
@@ -175,7 +175,8 @@ def fit_distance(
         learning_rate: of Adam.
 
     Raises:
-        SkillkitError: no pairs, or prompts that do not fit the projector.
+        SkillkitError: no pairs, prompts that do not fit the projector, no steps, or a loss that is not
+            finite.
     """
     if not pairs:
         raise SkillkitError(
@@ -190,6 +191,8 @@ def fit_distance(
     for step in range(1, steps + 1):
         loss = nn.functional.mse_loss(projector(source), target)
         optimiser.zero_grad(set_to_none=True)
+        if not torch.isfinite(loss):
+            raise SkillkitError(f"The projector's loss is {loss.item()} at step {step}. Lower learning_rate.")
         loss.backward()
         optimiser.step()
         if step == 1 or step % max(1, steps // 50) == 0:

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from skillkit.checks import Count, Level, Seed, check_arguments
+from skillkit.checks import Count, Level, Seed, check_arguments, real_numbers
 from skillkit.errors import SkillkitError
 from skillkit.stats.measurement import Measurement
 
@@ -210,7 +210,7 @@ def _mean_of(values: Array) -> Array:
 
 
 def _square(values: ArrayLike, name: str) -> Array:
-    matrix = np.asarray(values, dtype=np.float64)
+    matrix = real_numbers(values, name, axes=None, missing=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise SkillkitError(
             f"{name}: shape {matrix.shape}; expected [tasks, tasks], sources down, targets across."

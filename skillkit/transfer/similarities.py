@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 from torch import Tensor
 
-from skillkit.checks import check_arguments
+from skillkit.checks import Count, Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.activations import watch
 from skillkit.models.backbones import Backbone, FFNSite
@@ -49,7 +49,7 @@ def similarity(first: SoftPrompt | ArrayLike, second: SoftPrompt | ArrayLike) ->
 
 @check_arguments
 def similarities(
-    prompts: Sequence[SoftPrompt | ArrayLike] | Mapping[str, Any], *, skip_rows: int = 0
+    prompts: Sequence[SoftPrompt | ArrayLike] | Mapping[str, Any], *, skip_rows: Count = 0
 ) -> dict[str, Matrix]:
     """The four embedding metrics of every pair of T prompts, each [T, T], symmetric.
 
@@ -179,13 +179,11 @@ def overlap_rates(
 
 
 @check_arguments
-def layer_groups(sites: Sequence[FFNSite], size: int = 3) -> dict[str, list[int]]:
+def layer_groups(sites: Sequence[FFNSite], size: Size = 3) -> dict[str, list[int]]:
     """Neighbouring sites of one stack in groups of `size`, by name: {"encoder 0-2": [0, 1, 2], …}.
 
     The last group of a stack may be smaller.
     """
-    if size < 1:
-        raise SkillkitError(f"layer_groups: size={size}; a group needs at least one layer.")
     groups: dict[str, list[int]] = {}
     for stack in dict.fromkeys(site.stack for site in sites):
         indices = [index for index, site in enumerate(sites) if site.stack == stack]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from skillkit.checks import check_arguments
+from skillkit.checks import Share, Size, check_arguments, known, table_with
 from skillkit.data.loading import TaskData
+from skillkit.errors import SkillkitError
 from skillkit.models.backbones import Backbone
 from skillkit.models.evaluation import evaluate
 from skillkit.models.inputs import EncodedTask, encode_task
@@ -21,6 +22,13 @@ from skillkit.tuning.budget import TuningBudget, resolve_budget
 from skillkit.tuning.prompt import tune_prompt
 
 FRESH = "fresh"
+
+Curves = Annotated[
+    pd.DataFrame,
+    table_with("start", "seed", "step", "accuracy", made_by="tune_from"),
+    known("accuracy", "step"),
+]
+"""The learning curves of `Starts`."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Starts:
 
 
 @check_arguments
-def choose_starts(types: Mapping[str, str], most: int) -> dict[str, dict[str, str]]:
+def choose_starts(types: Mapping[str, str], most: Size) -> dict[str, dict[str, str]]:
     """For a few targets, one of each task type, whose prompts to start from.
 
     Targets are the first task of each type that has another one, if there is such a type.
@@ -138,8 +146,17 @@ def tune_from(
         starts: prompts by name of the start and seed.
         budget: of each run; single fields can be given by name instead.
         seeds: of the runs.
+
+    Raises:
+        SkillkitError: no seed, or a start without a prompt of one of the seeds.
     """
     budget = resolve_budget(budget, budget_fields)
+    for name, prompts in starts.items():
+        if not seeds or set(seeds) - set(prompts):
+            raise SkillkitError(
+                f"The start {name!r} has prompts of the seeds {sorted(prompts)}; expected one for each of "
+                f"{list(seeds)}, at least one."
+            )
     encoded: dict[str, EncodedTask] = {}
     curves, results = [], []
     every: dict[str, Mapping[int, SoftPrompt]] = {
@@ -177,7 +194,7 @@ def _tune_one(
 
 
 @check_arguments
-def speed_ups(curves: pd.DataFrame, *, tolerance: float = 0.01) -> pd.DataFrame:
+def speed_ups(curves: Curves, *, tolerance: Share = 0.01) -> pd.DataFrame:
     """How much sooner each start gets there than the fresh run of the same seed (Su et al. 2022, section 4).
 
     Su et al. released no code for either quantity, so the definitions are ours. On validation accuracy at the
@@ -190,8 +207,17 @@ def speed_ups(curves: pd.DataFrame, *, tolerance: float = 0.01) -> pd.DataFrame:
     lower bound.
 
     One row per start and seed, fresh runs included (their ratios are 1).
+
+    Raises:
+        SkillkitError: an accuracy that is not finite, no step after the start, or a seed without a fresh run.
     """
     steps = np.sort(curves["step"].unique())
+    without = set(curves["seed"]) - set(curves.loc[curves["start"] == FRESH, "seed"])
+    if without or not (steps > 0).any():
+        raise SkillkitError(
+            f"Speed-ups need steps after the start, and a {FRESH!r} run of each seed; seeds without one: "
+            f"{sorted(without)}, last step: {steps.max()}."
+        )
     resolution = int(steps[steps > 0].min())
     fresh = {seed: group for seed, group in curves[curves["start"] == FRESH].groupby("seed")}
     rows = []

@@ -194,13 +194,18 @@ def zero_shot(
     Each prompt meets each task in one pass, so the matrix costs its forward passes.
 
     Raises:
-        SkillkitError: no prompts, or prompts of different lengths or layouts.
+        SkillkitError: no prompts or tasks, prompts of different lengths or layouts, or of different seeds.
     """
     first = _first(prompts)
+    seeds = sorted({seed for by_seed in prompts.values() for seed in by_seed})
+    if not tasks or any(sorted(by_seed) != seeds for by_seed in prompts.values()):
+        raise SkillkitError(
+            "Zero-shot transfer needs tasks, and prompts of the same seeds for each of them; got "
+            f"{len(tasks)} tasks and the seeds { {name: sorted(each) for name, each in prompts.items()} }."
+        )
     encoded = {
         name: encode(backbone, data.split(split), data.task, layout_of(first)) for name, data in tasks.items()
     }
-    seeds = sorted({seed for by_seed in prompts.values() for seed in by_seed})
     untuned = {seed: untuned_prompt(backbone, first, seed) for seed in seeds}
     evaluations: dict[tuple[str, str, int | None], Evaluation] = {}
     for source, by_seed in {**prompts, RANDOM: untuned}.items():

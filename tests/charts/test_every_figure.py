@@ -79,7 +79,7 @@ def test_a_figure_never_carries_more_marks_than_a_page_can(name):
     table = FIGURES[name][0]()
     many = pd.concat([table] * (charts.MAX_ROWS // len(table) + 1), ignore_index=True)
     try:
-        spec = draw(name, many).to_dict()
+        spec = draw(name, many).to_dict(validate=False)
     except SkillkitError as error:
         assert "aggregate, bin or sample" in str(error)
         return
@@ -92,3 +92,31 @@ def test_the_table_given_is_left_as_it_was(name):
     before = table.copy(deep=True)
     draw(name, table)
     pd.testing.assert_frame_equal(table, before)
+
+
+ODD_NAMES = ["a.b[c]", "<b>x</b>", "`$a$` _b_ **c**", "quote ' and \"", "back\\slash: {x}", "名前", "x" * 300]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_odd_names_missing_numbers_and_single_rows_are_drawn_or_told(name):
+    table = FIGURES[name][0]()
+    words = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
+    numbers = table.select_dtypes("float").columns
+    odd = table.copy()
+    for column in words:
+        known = list(dict.fromkeys(odd[column]))
+        odd[column] = odd[column].map({each: ODD_NAMES[i % 7] + str(i) for i, each in enumerate(known)})
+    broken = table.astype({column: float for column in numbers})
+    broken.loc[broken.index[0], numbers] = float("inf")
+    for changed in (odd, table.iloc[:1], broken, table.assign(**dict.fromkeys(numbers, float("nan")))):
+        try:
+            draw(name, changed).to_dict(validate=True)
+        except SkillkitError as error:
+            assert name in str(error)
+
+
+@pytest.mark.parametrize("name", ["accuracy_bars", "confusion", "interval_dots", "comparison_grid"])
+def test_forty_categories_are_drawn(name):
+    table = FIGURES[name][0]()
+    parts = [table.map(lambda cell, i=i: f"{cell} {i}" if isinstance(cell, str) else cell) for i in range(20)]
+    assert charts.png(draw(name, pd.concat(parts, ignore_index=True)), scale=0.5).startswith(PNG_HEADER)

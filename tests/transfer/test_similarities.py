@@ -172,7 +172,7 @@ def test_layer_groups_stay_inside_a_stack():
     sites += [FFNSite("decoder", layer, 20) for layer in range(2)]
     groups = layer_groups(sites, size=3)
     assert groups == {"encoder 0-2": [0, 1, 2], "encoder 3": [3], "decoder 0-1": [4, 5]}
-    with pytest.raises(SkillkitError, match="at least one layer"):
+    with pytest.raises(SkillkitError, match="size is 0"):
         layer_groups(sites, size=0)
 
 
