@@ -1,6 +1,6 @@
 """Bad input: calls of the command line that must be refused in one clear line, and that touch no result.
 
-To be quick, a call is a fork of a server that has the modules loaded; now and then it is a real process.
+To be quick, a call is a fork of this process; now and then it is a process of its own.
 """
 
 import hashlib
@@ -10,11 +10,14 @@ import random
 import re
 import shlex
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+import skillkit.study.pages  # noqa: F401
+from skillkit.cli import main
 from storm.bad_calls import Call
 from storm.project import Project
 from storm.runs import Fault, expect, expect_no_traceback, last_lines, running
@@ -25,7 +28,6 @@ SOON = 30.0
 #: Of so many calls one is a process of its own.
 REAL_ONE_IN = 20
 
-PRELOADED = ["skillkit.cli", "skillkit.study.engine", "skillkit.study.pages", "skillkit.study.snakemake"]
 
 RAW = re.compile(r"\b(?:[A-Z]\w*Error|[A-Z]\w*Exception|NoneType|object at 0x)\b")
 """What a message has that was not written for its reader."""
@@ -53,7 +55,7 @@ def refuse(project: Project, draw: random.Random, call: Call, did: list[str]) ->
 def judge(call: Call, status: int | None, said: str) -> None:
     """Raise Fault unless this is how a bad call ends: exit code 2, and one clear line."""
     told = f"; it said: {last_lines(said)[:600]}"
-    expect(status is not None, f"not refused: still at work after {SOON:.0f} s{told}")
+    expect(status is not None, f"not refused: it began to run{told}")
     try:
         expect_no_traceback(said)
     except Fault as fault:
@@ -76,26 +78,35 @@ def message_lines(said: str) -> list[str]:
 
 
 def in_a_process(project: Project, call: Call) -> tuple[int | None, str]:
-    """Exit code and output of the call as a process of its own; None where it does not end soon."""
+    """Exit code and output of the call as a process of its own; None where it is not refused soon."""
     with running(project.folder, *call.words) as run:
-        try:
-            return run.wait(SOON), run.output()
-        except Fault:
-            return None, run.output()
+        end = time.monotonic() + SOON
+        while run.main.poll() is None and time.monotonic() < end and not _computes(run.main.pid):
+            time.sleep(0.1)
+        return run.main.poll(), run.output()
 
 
 def in_a_fork(project: Project, call: Call) -> tuple[int | None, str]:
-    """The same in a fork of a server that has the modules loaded."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    """The same in a fork of this process, which has the modules loaded."""
+    context = multiprocessing.get_context("fork")
     output = project.folder.parent / "call.txt"
     process = context.Process(target=_call, args=(str(project.folder), call.words, str(output)))
     process.start()
-    process.join(SOON)
+    end = time.monotonic() + SOON
+    while process.is_alive() and time.monotonic() < end and not _computes(process.pid):
+        process.join(0.1)
     status = process.exitcode
     if status is None:
         _end(psutil.Process(process.pid))
+        process.join()
     return status, output.read_text(encoding="utf-8", errors="replace")
+
+
+def _computes(pid: int) -> bool:
+    """Whether a call has gone so far that it starts Snakemake or the warm process."""
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).children())
+    return False
 
 
 def _end(process: psutil.Process) -> None:
@@ -122,6 +133,4 @@ def _call(folder: str, words: list[str], output: str) -> None:
     os.setsid()
     os.chdir(folder)
     sys.argv = ["skillkit", *words]
-    from skillkit.cli import main
-
     sys.exit(main(words))
