@@ -16,6 +16,7 @@ import argparse
 import itertools
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -121,6 +122,7 @@ def main() -> int:
     settled = environment({})
     os.environ.clear()
     os.environ.update(settled)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it, too, leaves nothing behind
     counts: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory(prefix="storm-") as place:
         project = Project(Path(place))

@@ -12,6 +12,7 @@ import style
 from style import ROOT, Problem
 
 CROSS_CUTTING = {
+    "benchmarks/test_storm.py": "what the storm of benchmarks/faults.py notices",
     "test_environment.py": "environment.yml and the pins",
     "test_style.py": "the limits of style",
     "study/test_workflow.py": "the Snakefile, driven by the command line",
