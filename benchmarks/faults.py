@@ -46,13 +46,13 @@ KINDS: dict[str, tuple[Round, Sequence[Any]]] = {
 """What a round of each kind does, and the cases that are dealt to its rounds."""
 
 USUAL = {"kills": 10, "damage": 10, "inputs": 200, "surroundings": len(ROUNDS)}
-SHORT = {"kills": 2, "damage": 2, "inputs": 60, "surroundings": 1}
+SHORT = {"kills": 2, "damage": 1, "inputs": 60, "surroundings": 1}
 
 #: With --minutes, so many rounds of each kind come in turns: bad input is quick.
 IN_TURNS = {"kills": 2, "damage": 1, "inputs": 10, "surroundings": 1}
 
 
-def dealt(cases: Sequence[Any], seed: int, number: int) -> Any:
+def dealt(cases: Sequence[Any], seed: int | str, number: int) -> Any:
     """The case of a round: like cards, every case comes once before one comes again."""
     deal, place = divmod(number, len(cases))
     return random.Random(f"{seed} {deal}").sample(cases, len(cases))[place]
@@ -65,7 +65,7 @@ def one_round(project: Project, kind: str, seed: int, number: int) -> str:
     told = ""
     outcome = "held"
     try:
-        do(project, random.Random(f"{seed} {kind} {number}"), dealt(cases, seed, number), did)
+        do(project, random.Random(f"{seed} {kind} {number}"), dealt(cases, f"{seed} {kind}", number), did)
     except Skipped as reason:
         outcome, told = "skipped", str(reason)
     except Fault as fault:

@@ -92,8 +92,8 @@ BAD: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """For some notebooks: parameters, and values (in YAML) that none of them may have."""
 
-NEAR = {"[zer]": ("zero",), "zer": ("zero",), "promt": ("prompt",)}
-"""Values with a known name near by, which the message names."""
+NEAR = {"[zer]": ("zero",), "zer": ("zero",), "promt": ("prompt",), "nosuch": ("nosuch",)}
+"""Of values that are names: what the message names instead of the parameter."""
 
 STUDIES = (
     *("tinny", "", " tiny", "../tiny", "studies/tiny", "a/b", "nosuch.yaml", "/nowhere/x.yml", "{model}"),

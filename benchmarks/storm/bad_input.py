@@ -23,7 +23,7 @@ from storm.project import Project
 from storm.runs import Fault, expect, expect_no_traceback, last_lines, running
 
 #: Seconds within which a bad call has to be refused: by then nothing can have been computed.
-SOON = 60.0
+SOON = 120.0
 
 #: Of so many calls one is a process of its own.
 REAL_ONE_IN = 20

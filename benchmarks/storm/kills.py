@@ -21,7 +21,7 @@ DEAF = 0.5
 def kill(project: Project, draw: random.Random, victim: str, did: list[str]) -> None:
     """Start a run, end the victim at a moment drawn, and go on; what was done is noted in `did`."""
     moment = draw.uniform(0.0, 1.05)
-    warm = draw.random() < 0.8 or victim in ("warm process", "fork", "client")
+    warm = victim in ("warm process", "fork", "client") or (victim != "kernel" and draw.random() < 0.8)
     beside = draw.random() < 0.15
     project.clear()
     changes = {} if warm else {"SKILLKIT_WARM": "0"}

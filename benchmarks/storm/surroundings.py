@@ -46,6 +46,8 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
             if subprocess.run(["umount", folder], capture_output=True).returncode == 0:
                 break
             time.sleep(0.25)
+        else:
+            subprocess.run(["umount", "--lazy", folder], check=False)
 
 
 def fill(folder: Path) -> None:
