@@ -122,7 +122,8 @@ def started(folder: Path, command: Sequence[str], **changes: str | None) -> Iter
     try:
         yield run
     except Fault as fault:
-        raise Fault(f"{fault}; it said: {last_lines(run.output())}") from None
+        told = "" if "it said: " in str(fault) else f"; it said: {last_lines(run.output())}"
+        raise Fault(f"{fault}{told}") from None
     finally:
         run.end()
 

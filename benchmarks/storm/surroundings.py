@@ -159,7 +159,7 @@ def ascii_locale(project: Project, draw: random.Random) -> None:
 def early_interrupt(project: Project, draw: random.Random) -> None:
     """Ctrl-C while the command is still getting ready, given to all of its processes as a terminal does."""
     with running(project.folder, "run", STUDY) as run:
-        time.sleep(draw.uniform(0.5, 6.0))
+        time.sleep(draw.uniform(1.0, max(1.5, min(6.0, project.seconds / 2))))
         with suppress(ProcessLookupError):
             os.killpg(run.main.pid, signal.SIGINT)
         status = run.wait()
