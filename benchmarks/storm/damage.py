@@ -79,9 +79,8 @@ def damage(project: Project, draw: random.Random, case: tuple[str, str, bool], d
     if is_checkpoint:
         said += (project.folder / CELL / "notebooks" / "01_prompt_tuning.ipynb").read_text(encoding="utf-8")
     if not (is_checkpoint and way == "removed"):  # without one, a page starts afresh, as ever
-        expect(
-            path.name in said, f"not noticed: no line names {path.name}; it said: {last_lines(said)[-300:]}"
-        )
+        named = path.name if is_checkpoint else file
+        expect(named in said, f"not noticed: no line names {named}; it said: {last_lines(said)[-300:]}")
     project.expect_as_undisturbed()
     expect(path.is_file() or is_checkpoint, f"{file} was not made again")
     expect_readable(project.folder / CELL)
