@@ -56,7 +56,7 @@ def test_files() -> list[Path]:
 
 
 def benchmarks() -> list[Path]:
-    return sorted((ROOT / "benchmarks").glob("*.py"))
+    return sorted((ROOT / "benchmarks").rglob("*.py"))
 
 
 def notebooks() -> list[Path]:

@@ -14,6 +14,7 @@ from style import ROOT, Problem
 CROSS_CUTTING = {
     "test_bad_input.py": "every command, with wrong input",
     "test_bad_calls.py": "what public functions refuse",
+    "benchmarks/test_storm.py": "what the storm of benchmarks/faults.py notices",
     "test_environment.py": "environment.yml and the pins",
     "test_style.py": "the limits of style",
     "study/test_workflow.py": "the Snakefile, driven by the command line",
