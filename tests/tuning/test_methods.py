@@ -117,7 +117,10 @@ def test_reinitialised_backbone_has_other_weights_and_the_same_sites(backbone):
     random, data = reinitialised(backbone, 1), toy_data()
     assert random.sites == backbone.sites and random.hidden_size == backbone.hidden_size
     prompt = SoftPrompt.initial(random, 2, 0)
-    assert record(random, prompt, data.test, TASK).shape == record(backbone, prompt, data.test, TASK).shape
+    assert (
+        record(random, prompt, data.test, TASK).shape
+        == record(backbone, prompt.unbound(), data.test, TASK).shape
+    )
     assert not torch.equal(random.down(random.sites[0]).weight, backbone.down(backbone.sites[0]).weight)
     assert torch.equal(reinitialised(backbone, 1).embeddings.weight, random.embeddings.weight)
 
