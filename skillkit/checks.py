@@ -120,6 +120,14 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
+def check_fields(record: Any) -> None:
+    """Refuse fields of a dataclass that do not fit their annotations; for its `__post_init__`."""
+    for name, hint in get_type_hints(type(record), include_extras=True).items():
+        if wanted := _unmet(getattr(record, name), hint):
+            value = described(getattr(record, name))
+            raise SkillkitError(f"{type(record).__name__}: {name} is {value}; expected {wanted}.")
+
+
 def real_numbers(
     values: ArrayLike, what: str, *, axes: int | None = 1, least: int = 1, missing: bool = False
 ) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.tasks import Task
 from skillkit.models.backbones import Backbone
 from skillkit.models.finite import SiteCheck
@@ -79,13 +80,14 @@ def take(activation: Tensor, places: list[int]) -> Tensor:
     return activation[:, places]
 
 
+@check_arguments
 def record(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     dataset: Dataset | Encoded,
     task: Task,
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
 ) -> Tensor:
     """All activations [examples, sites, positions, width], float32 on the CPU, in the order of the data set.
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from skillkit.checks import Size, check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.architectures import Architecture, Stack, architecture_of
-from skillkit.models.arguments import check_type
 from skillkit.models.artifacts import content_digest
-from skillkit.models.checks import check_model, check_parts
+from skillkit.models.checks import check_model
 from skillkit.models.pretrained import load_model
 
 
@@ -153,13 +153,14 @@ class Backbone:
         return logits if bias is None else logits + bias[token_ids].float()
 
 
+@check_arguments
 def load_backbone(
     name: str,
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     dtype: str = "float32",
     revision: str | None = None,
-    max_text_tokens: int = 128,
+    max_text_tokens: Size = 128,
 ) -> Backbone:
     """Load a model, freeze it and find its FFN sites.
 
@@ -179,13 +180,14 @@ def load_backbone(
     return make_backbone(name, model, tokenizer, device=device, max_text_tokens=max_text_tokens)
 
 
+@check_arguments
 def make_backbone(
     name: str,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    device: str = "auto",
-    max_text_tokens: int = 128,
+    device: str | torch.device = "auto",
+    max_text_tokens: Size = 128,
 ) -> Backbone:
     """A backbone from a model in memory: frozen, in evaluation mode (no dropout), its FFN sites listed.
 
@@ -193,7 +195,6 @@ def make_backbone(
         SkillkitError: a model that cannot answer as its family does (``skillkit.models.checks``), or a device
             that cannot be used.
     """
-    check_parts(name, model, tokenizer, max_text_tokens)
     architecture = architecture_of(model.config, type(model).__name__)
     check_model(name, model, tokenizer, architecture)
     if tokenizer.pad_token_id is None:
@@ -219,9 +220,8 @@ def _show_whole_sites(model: PreTrainedModel) -> None:
             config.return_dict = True
 
 
-def _move(model: PreTrainedModel, device: str) -> None:
+def _move(model: PreTrainedModel, device: str | torch.device) -> None:
     """Put a model on a device, on which numbers of its kind must be able to be multiplied."""
-    check_type("device", device, (str, torch.device), "Give 'auto', 'cpu' or 'cuda'.")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         model.to(chosen)  # type: ignore[arg-type]

@@ -12,19 +12,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from skillkit.errors import SkillkitError
 from skillkit.models.architectures import Architecture
-from skillkit.models.arguments import check_count, check_type
-
-
-def check_parts(name: str, model: Any, tokenizer: Any, max_text_tokens: int) -> None:
-    """Refuse what is no model, no tokenizer, or no number of tokens.
-
-    Raises:
-        SkillkitError: one of them is of another type.
-    """
-    check_type("name", name, str, "Give the model's name.")
-    check_type("model", model, PreTrainedModel, "Give a model of transformers, or use load_backbone.")
-    check_type("tokenizer", tokenizer, PreTrainedTokenizerBase, "Give the tokenizer of the same model.")
-    check_count("max_text_tokens", max_text_tokens)
 
 
 def check_model(

@@ -15,6 +15,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skillkit.checks import Size, check_arguments
 from skillkit.data.loading import AnySplits
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError
@@ -51,13 +52,14 @@ class Evaluation:
         return self.measurement.row("accuracy", **more)
 
 
+@check_arguments
 def evaluate(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     dataset: Dataset | Encoded,
     task: Task,
     *,
-    batch_size: int = 64,
+    batch_size: Size = 64,
 ) -> Evaluation:
     """Answer every example of a split with a prompt (None: the bare model). Ties go to the lower label."""
     encoded = encode(backbone, dataset, task, layout_of(prompt))
@@ -65,6 +67,7 @@ def evaluate(
     return Evaluation(logits.argmax(1).numpy(), np.asarray(encoded.labels, dtype=np.int64))
 
 
+@check_arguments
 def evaluate_majority(train: Dataset | Encoded, dataset: Dataset | Encoded) -> Evaluation:
     """Always answer with the class that is most frequent in the training split."""
     labels = labels_of(dataset)
@@ -75,7 +78,8 @@ def evaluate_majority(train: Dataset | Encoded, dataset: Dataset | Encoded) -> E
 Split = TypeVar("Split", Dataset, Encoded)
 
 
-def sample_examples(dataset: Split, most: int | None, seed: int = 0) -> Split:
+@check_arguments
+def sample_examples(dataset: Split, most: Size | None, seed: int = 0) -> Split:
     """At most that many examples, a random sample fixed by `seed`, in the original order. None: all."""
     if most is None or len(dataset) <= most:
         return dataset
@@ -83,7 +87,8 @@ def sample_examples(dataset: Split, most: int | None, seed: int = 0) -> Split:
     return dataset.select(np.sort(rows).tolist())
 
 
-def sample_splits(task_data: AnySplits, most: int | None, whole: Collection[str] = ()) -> AnySplits:
+@check_arguments
+def sample_splits(task_data: AnySplits, most: Size | None, whole: Collection[str] = ()) -> AnySplits:
     """`sample_examples` of every split, except for those that are to stay `whole`."""
     splits = {
         name: split if name in whole else sample_examples(split, most)
@@ -101,6 +106,7 @@ def confusion_table(evaluations: Sequence[Evaluation], labels: Sequence[str]) ->
     return pd.DataFrame(rows, columns=["label", "answer", "count"])
 
 
+@check_arguments
 def mean_correct(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
     """Share of prompts that answered each example correctly, [examples].
 
@@ -132,6 +138,7 @@ def over_prompts(evaluations: Sequence[Evaluation], metric: str, **more: Any) ->
     return measured.row(metric, se=error, prompts=count, **more)
 
 
+@check_arguments
 def label_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the label minus the highest other one, [examples]: above 0 where the answer is right.
 

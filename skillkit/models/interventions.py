@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from skillkit.checks import Finite, Seed, check_arguments
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.activations import present_positions, rewrite
 from skillkit.models.backbones import Backbone
@@ -78,17 +79,18 @@ class Noise:
         return self._draws
 
 
+@check_arguments
 @contextmanager
 def intervene(
     backbone: Backbone,
     neurons: Tensor,
     mode: str | Intervention,
     *,
-    scale: float = 0.1,
+    scale: Finite = 0.1,
     unit: Tensor | None = None,
     values: Tensor | None = None,
     where: str = "all",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Iterator[None]:
     """Change some neurons in every forward pass inside the block.
 

@@ -15,7 +15,6 @@ from transformers import (
 
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.architectures import ARCHITECTURES, architecture_of
-from skillkit.models.arguments import check_type
 from skillkit.models.bundled import MODELS, note_weights
 from skillkit.names import source_of
 
@@ -35,8 +34,6 @@ def load_model(
         SkillkitError: unknown name, unsupported architecture, truncated, incomplete or foreign weights, or no
             network for a Hub id.
     """
-    check_type("name", name, str, "Give a bundled model's name, a Hub id or a folder.")
-    check_type("revision", revision, (str, type(None)), "Give a commit of the Hub repository, or None.")
     source, numbers = _source(name), _dtype(dtype)
     # No model brings code of its own: without this, a config could ask for it at the terminal.
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
@@ -95,7 +92,6 @@ def _source(name: str) -> str:
 
 
 def _dtype(name: str) -> torch.dtype:
-    check_type("dtype", name, str, "Give 'float32', 'bfloat16' or 'float16'.")
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if name not in dtypes:
         raise unknown("dtype", name, dtypes)

@@ -23,6 +23,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from skillkit.checks import Seed, Size, check_arguments, check_fields
 from skillkit.data.tasks import Task
 from skillkit.errors import SkillkitError, unknown
 from skillkit.models.artifacts import PROMPT, load_artifact, save_artifact
@@ -45,6 +46,7 @@ class SoftPrompt:
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.matrix.ndim != 2 or 0 in self.matrix.shape:
             raise SkillkitError(
                 f"A soft prompt is a matrix [length, hidden]; got shape {list(self.matrix.shape)}."
@@ -71,11 +73,12 @@ class SoftPrompt:
         return hashlib.sha256(content).hexdigest()
 
     @classmethod
+    @check_arguments
     def initial(
         cls,
         backbone: Backbone,
-        length: int,
-        seed: int,
+        length: Size,
+        seed: Seed,
         method: str = "vocabulary",
         *,
         layout: str = "standard",
@@ -91,8 +94,6 @@ class SoftPrompt:
         Raises:
             SkillkitError: length below 1 or unknown method.
         """
-        if length < 1:
-            raise SkillkitError(f"A prompt needs at least one row, not length={length}.")
         generator = torch.Generator().manual_seed(seed)
         embeddings = backbone.embeddings.weight.detach().float().cpu()
         if method == "vocabulary":
@@ -122,7 +123,14 @@ class SoftPrompt:
             SkillkitError: no such file, a truncated file, or a file that holds something else.
         """
         tensors, metadata = load_artifact(path, PROMPT)
-        return cls(tensors["prompt"].float(), json.loads(metadata.get("meta", "{}")))
+        try:
+            meta = json.loads(metadata.get("meta", "{}"))
+        except ValueError as error:
+            raise SkillkitError(
+                f"The metadata of the soft prompt {path} cannot be read ({error}). "
+                f"Delete it and run {PROMPT.notebook} again."
+            ) from error
+        return cls(tensors["prompt"].float(), meta)
 
 
 MARKS = ("backbone", "family", "hidden_size", "weights")
@@ -171,13 +179,14 @@ def answer_hidden(backbone: Backbone, matrix: Tensor | None, batch: Batch) -> Te
         return forward(backbone, _prompt_rows(backbone, matrix, len(batch)), batch)
 
 
+@check_arguments
 def label_logits(
     backbone: Backbone,
     prompt: SoftPrompt | None,
     dataset: Dataset | Encoded,
     task: Task,
     *,
-    batch_size: int = 32,
+    batch_size: Size = 32,
     label_words: str | None = None,
 ) -> Tensor:
     """Logits of the label words at the answer slot [examples, labels], in the order of the data set.
@@ -202,9 +211,10 @@ def label_logits(
     return logits
 
 
+@check_arguments
 @torch.no_grad()
 def run(
-    backbone: Backbone, prompt: SoftPrompt | None, encoded: Encoded, *, batch_size: int = 32
+    backbone: Backbone, prompt: SoftPrompt | None, encoded: Encoded, *, batch_size: Size = 32
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Every batch with its hidden states at the answer slot [examples, hidden], without gradients.
 

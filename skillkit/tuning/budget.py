@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
+from skillkit.checks import Rule, Size, check_arguments, check_fields
 from skillkit.errors import unknown
-from skillkit.models.arguments import check_count, check_number, check_type
+
+Rate = Annotated[
+    float, Rule("a finite number, not below 0, such as 0.01", lambda value: 0 <= value < float("inf"))
+]
+"""A learning rate; 0 learns nothing, which tests use."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +30,24 @@ class TuningBudget:
             finite.
     """
 
-    length: int = 16
-    steps: int = 400
-    batch_size: int = 32
-    learning_rate: float = 0.01
-    evaluate_every: int = 50
-    patience: int | None = None
+    length: Size = 16
+    steps: Size = 400
+    batch_size: Size = 32
+    learning_rate: Rate = 0.01
+    evaluate_every: Size = 50
+    patience: Size | None = None
 
     def __post_init__(self) -> None:
-        for name in ("length", "steps", "batch_size", "evaluate_every", "patience"):
-            if getattr(self, name) is not None or name != "patience":
-                check_count(name, getattr(self, name))
-        check_number("learning_rate", self.learning_rate)
+        check_fields(self)
 
 
+@check_arguments
 def resolve_budget(budget: TuningBudget | None, changes: Mapping[str, Any]) -> TuningBudget:
     """A budget (None: the default one) with some of its fields changed.
 
     Raises:
         SkillkitError: a field that budgets do not have, or something else than a budget.
     """
-    if budget is not None:
-        check_type("budget", budget, TuningBudget, "Give a TuningBudget, or its fields by name.")
     known = [field.name for field in fields(TuningBudget)]
     for name in changes:
         if name not in known:

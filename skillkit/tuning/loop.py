@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm  # tqdm.auto would draw widgets in notebooks, whatever TQDM_DISABLE says
 
+from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
 from skillkit.models.finite import REMEDY, Beginning, first_not_finite
 from skillkit.models.inputs import Encoded
@@ -80,6 +81,7 @@ def epochs(
     return after
 
 
+@check_arguments
 def minimise(
     loss: Callable[[Sample], Tensor],
     parameters: list[nn.Parameter],

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.errors import unknown
 from skillkit.models.backbones import Backbone
@@ -50,6 +51,7 @@ class TunedBackbone:
 LEARNING_RATES = {"bitfit": 1e-3, "adapter": 1e-3, "lora": 1e-3, "full": 1e-4}
 
 
+@check_arguments
 def learning_rates(given: Mapping[str, float]) -> dict[str, float]:
     """Every method's learning rate: the given one, or else its usual one.
 
@@ -62,13 +64,14 @@ def learning_rates(given: Mapping[str, float]) -> dict[str, float]:
     return {**LEARNING_RATES, **given}
 
 
+@check_arguments
 def tune_method(
     backbone: Backbone,
     task_data: TaskData | EncodedTask,
     method: str,
     budget: TuningBudget | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     label_words: str = "own",
     **budget_fields: Any,
 ) -> TunedBackbone:
@@ -139,7 +142,8 @@ def _tune(
     )
 
 
-def reinitialised(backbone: Backbone, seed: int = 0) -> Backbone:
+@check_arguments
+def reinitialised(backbone: Backbone, seed: Seed = 0) -> Backbone:
     """The same architecture with random weights, as ``transformers`` initialises them: the control without
     pretraining.
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor, nn
 
+from skillkit.checks import Seed, check_arguments
 from skillkit.data.loading import TaskData
 from skillkit.data.tasks import Task
 from skillkit.models.backbones import Backbone
@@ -48,12 +49,13 @@ class TunedPrompt:
     seconds: float = field(compare=False, default=0.0)
 
 
+@check_arguments
 def tune_prompt(
     backbone: Backbone,
     task_data: TaskData | EncodedTask,
     budget: TuningBudget | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     start: SoftPrompt | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     each: Callable[[int, SoftPrompt], None] | None = None,

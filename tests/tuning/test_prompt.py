@@ -185,7 +185,7 @@ def test_tuning_can_start_from_another_prompt():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(SkillkitError, match="positive"):
+    with pytest.raises(SkillkitError, match="steps is 0; expected"):
         tune_prompt(tiny_backbone("roberta"), toy_data(), steps=0)
     with pytest.raises(SkillkitError, match="no 'train' split"):
         tune_prompt(tiny_backbone("roberta"), TaskData(TASK, {"test": toy_data().test}, "the test"))
@@ -213,9 +213,9 @@ def test_a_budget_and_its_fields_by_name_say_the_same():
     ],
 )
 def test_impossible_budgets_are_refused(name, value):
-    with pytest.raises(SkillkitError, match=f"{name}="):
+    with pytest.raises(SkillkitError, match=f"{name} is .*expected"):
         TuningBudget(**{name: value})
-    with pytest.raises(SkillkitError, match=f"{name}="):
+    with pytest.raises(SkillkitError, match=f"{name} is .*expected"):
         tune_prompt(tiny_backbone("roberta"), toy_data(), **{name: value})
 
 
