@@ -223,10 +223,6 @@ def _run(args: argparse.Namespace) -> int:
 
     study = load_study(args.study)
     check_extra(args.extra)
-    if not study.pages:
-        raise SkillkitError(
-            f"Study {study.name!r} has no page: none of its notebooks has a file and a task that it suits."
-        )
     if args.dry_run:
         pages = engine.plan(study, args.study, extra=args.extra)
         for label, reason in pages:

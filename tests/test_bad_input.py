@@ -408,7 +408,6 @@ def test_a_file_that_is_no_study_is_refused(project, capsys, content, expected):
         ({"notebooks": ["15_more"]}, "Unknown notebook '15_more'"),
         ({"notebooks": [5]}, "Put it in quotes"),
         ({"notebooks": {"04_adversarial": {"only": []}}}, "expected a list of tasks"),
-        ({"tasks": ["imdb"], "notebooks": ["04_adversarial"]}, "has no page"),
         ({"data": 5}, "data: expected text"),
         ({"title": {"a": "b"}}, "title: expected text"),
         ({"colour": "red"}, "Unknown key 'colour'"),

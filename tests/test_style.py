@@ -13,6 +13,7 @@ from style import ROOT, Problem
 
 CROSS_CUTTING = {
     "test_bad_input.py": "every command, with wrong input",
+    "models/test_arguments.py": "what the functions of models and tuning refuse",
     "test_bad_calls.py": "what public functions refuse",
     "benchmarks/test_storm.py": "what the storm of benchmarks/faults.py notices",
     "test_environment.py": "environment.yml and the pins",

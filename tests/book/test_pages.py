@@ -12,7 +12,8 @@ from skillkit.book import build as book
 from skillkit.book.overview import model_overview, status, study_overview
 from skillkit.book.pages import made_pages, shown_page
 from skillkit.errors import SkillkitError
-from skillkit.results import measurements, write_table
+from skillkit.results import measurements, provenance_of, write_table
+from skillkit.study.receipts import write_receipt
 from skillkit.study.studies import load_study
 
 ODD = [
@@ -21,13 +22,17 @@ ODD = [
 ]
 
 
-def execute_by_hand(page):
+def execute_by_hand(study, page):
     """Put a page's executed notebook and its table where the study would."""
     content = json.loads(notebook("pass", "A page"))
     content["metadata"] |= {"papermill": {"parameters": {"model": page.place.model}, "duration": 3.0}}
     page.executed.parent.mkdir(parents=True, exist_ok=True)
     page.executed.write_text(json.dumps(content))
     write_table(measurements(page.place, [{"metric": "accuracy", "value": 0.5}]), page.table)
+    for prompt in set(study.files(page)) - {page.table, page.executed, provenance_of(page.table)}:
+        prompt.parent.mkdir(parents=True, exist_ok=True)
+        prompt.touch()
+    write_receipt(page.receipt, study.files(page))
 
 
 @pytest.fixture
@@ -43,8 +48,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(
         make_project(folder, models=list(map(str, models)), tasks=["sst2"], notebooks=["01_prompt_tuning"])
     )
-    for page in load_study("tiny").pages:
-        execute_by_hand(page)
+    study = load_study("tiny")
+    for page in study.pages:
+        execute_by_hand(study, page)
     return folder
 
 

@@ -116,6 +116,7 @@ def test_odd_names_missing_numbers_and_single_rows_are_drawn_or_told(name):
 
 
 @pytest.mark.parametrize("name", ["accuracy_bars", "confusion", "interval_dots", "comparison_grid"])
+@pytest.mark.slow
 def test_forty_categories_are_drawn(name):
     table = FIGURES[name][0]()
     parts = [table.map(lambda cell, i=i: f"{cell} {i}" if isinstance(cell, str) else cell) for i in range(20)]
