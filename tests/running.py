@@ -47,7 +47,7 @@ TOKEN_IDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 TINY = {
     "01_prompt_tuning": {"length": 2, "steps": 4, "evaluate_every": 2, "batch_size": 8, "limit": 60},
     "02_skill_neurons": {"examples": 60, "permutations": 20},
-    "03_perturbation": {"examples": 40, "fractions": [0.1, 0.3]},
+    "03_perturbation": {"examples": 40, "fractions": [0.1, 0.3], "modes": ["absolute noise", "mean"]},
     "04_adversarial": {"examples": 60},
     "12_factors": {"examples": 200},
     "10_comparison": {},
