@@ -285,12 +285,13 @@ def test_every_shipped_study_is_valid(name):
         )
 
 
-def test_the_default_study_covers_every_bundled_task_and_both_minis():
+def test_the_default_studies_cover_both_minis_and_the_atlas_every_bundled_task():
     from skillkit.classroom.tasks import TASKS
 
-    study = load_study("classroom", ROOT)
-    assert set(study.tasks) == {name for name in TASKS if get_task(name).clean is None}
-    assert set(study.models) == {"mini-roberta", "mini-t5"} and len(study.seeds) >= 2
+    classroom, atlas = load_study("classroom", ROOT), load_study("atlas", ROOT)
+    assert set(classroom.tasks) < set(atlas.tasks) == {name for name in TASKS if get_task(name).clean is None}
+    for study in (classroom, atlas):
+        assert set(study.models) == {"mini-roberta", "mini-t5"} and len(study.seeds) >= 2
 
 
 def test_what_is_read_comes_first_and_long_pages_do_not_come_last():
