@@ -207,7 +207,7 @@ def test_a_wrong_parameter_of_a_page_is_told_before_anything_runs(project, capsy
         ("08", ["model=mini-t5", "task=film_sentiment"], "all tasks at once"),
         ("09", ["models=[]"], "models missing or empty"),
         ("09", ["models=[mini-t5]"], "it compares models"),
-        ("09", ["models=[null]"], "Put it in quotes"),
+        ("09", ["models=[null]"], "a name is missing"),
         ("09", ["models=[''] "], "Unknown model ''"),
         ("09", ["models=[mini-t5, mini-t5]"], "named twice"),
         ("09", ["partners=[mini-t6]"], "Unknown model 'mini-t6'"),
@@ -379,7 +379,7 @@ def test_a_file_that_is_no_study_is_refused(project, capsys, content, expected):
     [
         ({"models": [1]}, "Put it in quotes"),
         ({"models": [True]}, "Put it in quotes"),
-        ({"models": {None: None}}, "Put it in quotes"),
+        ({"models": {None: None}}, "a name is missing"),
         ({"models": {"mini-t5": 5}}, "expected parameters such as"),
         ({"models": {"mini-t5": []}}, "expected parameters such as"),
         ({"models": ["mini-t5", "mini-t5"]}, "named twice"),

@@ -59,7 +59,9 @@ def run_study(
     study.check_data()
     # One more than there are processors: a page waits for its kernel and for files a good part of its time.
     cores = cores or processors() + 1
-    command = [*_snakemake(config), "--keep-going", "--rerun-incomplete"]
+    # The study's own lock is enough (locks.py): Snakemake's outlive killed runs, and when a run ends it
+    # removes the folder that holds those of every other run.
+    command = [*_snakemake(config), "--keep-going", "--rerun-incomplete", "--nolock"]
     if not any(word.split("=")[0] in ("--profile", "--executor", "--jobs", "-j") for word in extra):
         command += ["--cores", str(cores)]
     if force:

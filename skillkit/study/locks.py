@@ -1,7 +1,7 @@
 """One run of a study at a time, and no lock that outlives its run.
 
 The lock of a study is held by a living process, so the system lets go of it when that process ends, however
-it ends. Snakemake has locks of its own, files that a killed run leaves behind; they are removed here.
+it ends. Snakemake's own locks, files that a killed run leaves behind, are not used.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ FOLDER = Path(".snakemake")
 
 @contextmanager
 def sole_run(study: Study) -> Iterator[IO[str]]:
-    """Hold the study's lock for a run, and remove the locks of Snakemake's that block it for no reason.
-
-    Raises SkillkitError when another run of the study is alive.
-    """
+    """Hold the study's lock for a run. Raises SkillkitError when another run of the study is alive."""
     path = FOLDER / f"skillkit-{study.name}.lock"
     with _open(path) as lock:
         if not _take(lock):
@@ -42,7 +39,7 @@ def sole_run(study: Study) -> Iterator[IO[str]]:
                 f"Wait for it, or stop it{_how_to_stop(path)}."
             )
         _sign(lock)
-        _remove_stale_locks(study)
+        _refuse_beside_snakemake(study)
         yield lock
 
 
@@ -114,22 +111,18 @@ def _openers(path: Path) -> Iterator[int]:
                 yield process.pid
 
 
-def _remove_stale_locks(study: Study) -> None:
-    """Remove the locks that a killed Snakemake left behind.
+def _refuse_beside_snakemake(study: Study) -> None:
+    """Refuse to run beside a Snakemake that was started without us and is at work on the same study.
 
-    We hold the study's lock, so one on its results belongs to nobody, whatever else runs in this folder,
-    unless that is a Snakemake that was started without us. When nothing runs here, all locks are stale.
+    It has locks of its own, files with the names of what it makes. Ours are started without.
     """
-    locks = [path for path in (FOLDER / "locks").glob("*") if path.is_file()]
-    if not locks:
-        return
-    alive = _snakemakes()
-    if not all(_is_ours(process) for process in alive):
-        return
     results = f"{Place(study.name, root=study.results).folder.as_posix()}/"
-    for path in locks:
-        if not alive or _names_results(path, results):
-            path.unlink(missing_ok=True)
+    locks = [path for path in (FOLDER / "locks").glob("*") if _names_results(path, results)]
+    if locks and (alive := _other_snakemakes()):
+        raise SkillkitError(
+            f"A Snakemake that was started without skillkit works on study {study.name!r} in this folder. "
+            f"Wait for it, or stop it: kill {alive[0].pid}."
+        )
 
 
 def _names_results(lock: Path, results: str) -> bool:
@@ -140,18 +133,14 @@ def _names_results(lock: Path, results: str) -> bool:
     return False
 
 
-def _snakemakes() -> list[psutil.Process]:
-    """Snakemake runs in this folder, our own parents left out."""
+def _other_snakemakes() -> list[psutil.Process]:
+    """Snakemake runs in this folder that we have not started."""
     mine = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd", "status"]):
         words = process.info["cmdline"] or []
         here = process.info["pid"] not in mine and process.info["cwd"] == os.getcwd()
-        runs = any(Path(word).name == "snakemake" or word == RUNNER for word in words)
+        runs = any(Path(word).name == "snakemake" for word in words) and RUNNER not in words
         if here and runs and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    return RUNNER in (process.info["cmdline"] or [])

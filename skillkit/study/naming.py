@@ -52,6 +52,8 @@ def check_study_name(name: str) -> str:
 
 def check_name(name: object, kind: str) -> str:
     """A name as text. Raises SkillkitError when YAML reads it as something else, or it cannot be shown."""
+    if name is None:
+        raise SkillkitError(f"{kind}: a name is missing. Write it, or take the empty entry out.")
     if not isinstance(name, str):
         raise SkillkitError(
             f"{kind}: {short(name)} is no name, but a {type(name).__name__} as YAML reads it. "

@@ -29,9 +29,9 @@ def _named(check: Callable[[str], str], own: Callable[[Any, str], dict[str, Any]
     def named(given: Any, info: ValidationInfo) -> dict[str, dict[str, Any]]:
         key = info.field_name
         if isinstance(given, list):
-            if wrong := next((name for name in given if isinstance(name, Mapping | list | set)), None):
+            if wrong := [name for name in given if isinstance(name, Mapping | list | set)]:
                 raise SkillkitError(
-                    f"{key}: expected a list of names, but {short(wrong)} stands in it. "
+                    f"{key}: expected a list of names, but {short(wrong[0])} stands in it. "
                     "To give one its own parameters, write a mapping: name: {steps: 300}, without dashes."
                 )
             _refuse_twice(given, str(key))

@@ -37,44 +37,35 @@ def at_work(folder, *words):
 
 
 def test_one_run_at_a_time_and_no_lock_outlives_its_run(study):
-    stale = snakemake_lock("0.output.lock", "results/tiny/10_comparison.parquet")
-    with sole_run(study):
-        assert not stale.exists()
-        with (
-            pytest.raises(SkillkitError, match=rf"is alive in this folder.*kill {os.getpid()}\."),
-            sole_run(study),
-        ):
-            pass
+    snakemake_lock("0.output.lock", "results/tiny/10_comparison.parquet")  # a killed Snakemake's
+    again = pytest.raises(SkillkitError, match=rf"is alive in this folder.*kill {os.getpid()}\.")
+    with sole_run(study), again, sole_run(study):
+        pass
     with sole_run(study):
         pass
 
 
-def test_the_lock_of_a_living_snakemake_is_respected(study, tmp_path):
-    lock = snakemake_lock("0.output.lock", "results/tiny/10_comparison.parquet")
+def test_a_snakemake_that_works_on_the_same_study_is_respected(study, tmp_path):
+    snakemake_lock("0.output.lock", "results/tiny/10_comparison.parquet")
     with at_work(tmp_path) as other:
         try:
-            with sole_run(study):
-                assert lock.exists()
+            with pytest.raises(SkillkitError, match=rf"without skillkit.*kill {other.pid}"), sole_run(study):
+                pass
         finally:
             other.kill()
+    with sole_run(study):
+        pass  # its lock was left behind
 
 
-def test_locks_of_a_killed_run_go_while_another_study_runs(study, tmp_path):
-    ours = [
-        snakemake_lock("0.output.lock", "results/tiny/mini-t5/sst2/01_prompt_tuning.parquet"),
-        snakemake_lock("0.input.lock", "notebooks/10_comparison.ipynb", "results/tiny/10_comparison.parquet"),
-    ]
-    others = [
-        snakemake_lock("1.output.lock", "results/tiny-two/10_comparison.parquet"),
-        snakemake_lock("1.input.lock", "notebooks/10_comparison.ipynb"),
-    ]
-    with at_work(tmp_path, locks.RUNNER) as other:
+def test_what_works_on_another_study_is_no_hindrance(study, tmp_path):
+    snakemake_lock("1.output.lock", "results/tiny-two/10_comparison.parquet")
+    with at_work(tmp_path) as bare, at_work(tmp_path, locks.RUNNER) as ours:
         try:
             with sole_run(study):
-                assert not any(lock.exists() for lock in ours)
-                assert all(lock.exists() for lock in others)
+                assert bare.poll() is None and ours.poll() is None
         finally:
-            other.kill()
+            bare.kill()
+            ours.kill()
 
 
 @pytest.mark.skipif(locks.fcntl is None, reason="locks are files here, without a holder")
