@@ -223,7 +223,7 @@ class Study:
         public = [task for task in self.tasks if task not in BUNDLED_TASKS]
         folder = self.data_folder
         if self.data not in (None, "", DATA_VARIABLE) and folder and not folder.is_dir():
-            raise SkillkitError(f"There is no data folder {folder}. Give one that holds a folder per task.")
+            raise SkillkitError(f"data: there is no folder {folder}. Give one that holds a folder per task.")
         if not public or (not folder and self.data != DATA_VARIABLE):
             return
         if not folder or not folder.is_dir():

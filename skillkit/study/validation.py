@@ -165,7 +165,7 @@ def check_together(
         for task in tasks:
             if twin not in (known := get_task(task).twins):
                 hint = f"Task {task!r} has {', '.join(known) or 'none'}. It stands under {where!r}."
-                raise unknown("adversarial version", str(twin), known, hint)
+                raise unknown("twin", str(twin), known, hint)
     if notebook == "13_patching" and values.get("fraction") not in values.get("fractions", [None]):
         raise SkillkitError(
             f"{where}: fraction is {values['fraction']}, which is not among the fractions "
