@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from skillkit.errors import SkillkitError
@@ -44,7 +43,7 @@ def with_folders(name: str, value: Any) -> Any:
         return [with_folders(name, each) for each in value]
     if not isinstance(value, str) or not value or value.startswith("$"):
         return value
-    is_folder = value not in MODELS and Path(source_of(value)).is_dir()
+    is_folder = value not in MODELS and os.path.isdir(source_of(value))
     is_model_folder = name in MODEL_NAMES and (value.startswith((".", "~")) or is_folder)
     return full_path(value) if name in PATHS or is_model_folder else value
 

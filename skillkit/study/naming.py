@@ -79,7 +79,7 @@ def check_model(name: str) -> str:
                 "Give a folder written by save_pretrained, or a Hub id (owner/name)."
             )
         return name if source_of(name) != name else full
-    if is_folder_name(name):
+    if is_folder_name(name) or ("/" in name and os.path.isfile(full)):
         raise SkillkitError(
             f"There is no model folder {full}. "
             "Give a folder written by save_pretrained, or a Hub id (owner/name)."
