@@ -19,6 +19,7 @@ from scipy import stats
 
 from skillkit.checks import check_arguments
 from skillkit.errors import SkillkitError
+from skillkit.names import markdown_text
 from skillkit.stats.claims import FAILED, HELD, NOT_TESTED, UNDECIDED, verdict
 from skillkit.stats.measurement import Measurement
 from skillkit.stats.pooling import pool
@@ -67,29 +68,27 @@ def sum_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def summary_table(summed: pd.DataFrame) -> str:
     """The claims of `sum_claims` as a Markdown table, with what the paper says where it is known.
 
-    A claim that held, but would not after the correction, says so.
+    The models of a claim stand below each other. A claim that held, but would not after the correction, says
+    so.
     """
-    lines = [
-        "| claim | the paper | model | over tasks | verdict | cells: held, undecided, not, not tested | q |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in summed.to_dict("records"):
-        counts = " · ".join(str(row[word]) for word in VERDICTS) + f" (luck: {row['by_luck']:.1f} held)"
-        q = "" if np.isnan(row["q"]) else "< 0.001" if row["q"] < 0.001 else f"{row['q']:.3f}"
-        word = f"**{row['verdict']}**"
-        if row["verdict"] == HELD and row["q"] > SIGNIFICANT:
-            word += ", but not among so many claims"
-        cells = [
-            row["claim"],
-            said(row["paper"], row["claim"]),
-            row["model"],
-            _estimate(row),
-            word,
-            counts,
-            q,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+    lines = ["| claim | model | over tasks | verdict | cells | q |", "|---|---|---|---|---|---|"]
+    for claim, rows in summed.groupby("claim", sort=False):
+        paper = said(rows["paper"].iloc[0], str(claim))
+        shown = markdown_text(str(claim)) + (f"<br>*{paper}*" if paper else "")
+        for row in rows.to_dict("records"):
+            lines.append(f"| {shown} | {' | '.join(_cells(row))} |")
+            shown = ""
     return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    """What is said of one claim and model: the columns of the table after the claim."""
+    counts = " · ".join(str(row[word]) for word in VERDICTS) + f" ({row['by_luck']:.1f})"
+    q = "" if np.isnan(row["q"]) else "< 0.001" if row["q"] < 0.001 else f"{row['q']:.3f}"
+    word = f"**{row['verdict']}**"
+    if row["verdict"] == HELD and row["q"] > SIGNIFICANT:
+        word += ", but not among so many claims"
+    return [markdown_text(row["model"]), _estimate(row), word, counts, q]
 
 
 def _estimate(row: Mapping[str, Any]) -> str:

@@ -93,16 +93,23 @@ def test_the_null_holds_no_more_often_than_luck_allows():
 def test_the_table_shows_estimate_counts_and_q():
     cells = [[cell("skill hurts more", 0.3, 0.1)], [cell("skill hurts more", 0.2, 0.1)]]
     text = summary_table(sum_claims({"03": page(*cells)}))
-    assert "| skill hurts more |  | mini | +0.250 (" in text and "I²" in text
-    assert "| 2 · 0 · 0 · 0 (luck: 0.1 held) |" in text and "nan" not in text
+    assert "| skill hurts more | mini | +0.250 (" in text and "I²" in text
+    assert "| 2 · 0 · 0 · 0 (0.1) |" in text and "nan" not in text
 
 
 def test_what_the_paper_says_stands_beside_its_claim():
     text = summary_table(
         sum_claims({"01": page([cell("The tuned prompt beats none", 0.4, 0.1, "all three")])})
     )
-    assert "| The tuned prompt beats none | Prompt tuning works on a frozen model." in text
+    assert "| The tuned prompt beats none<br>*Prompt tuning works on a frozen model." in text
     assert said("ours", "The tuned prompt beats none") == ""
+
+
+def test_the_models_of_a_claim_stand_below_each_other():
+    claims = [cell("A", 0.3, 0.1), cell("B", 0.3, 0.1)]
+    tables = {"03": pd.concat([page(claims, model="one"), page(claims, model="two")])}
+    starts = [line[:9] for line in summary_table(sum_claims(tables)).splitlines()[2:]]
+    assert starts == ["| A | one", "|  | two ", "| B | one", "|  | two "]
 
 
 def test_a_claim_that_only_the_number_of_claims_explains_says_so():
