@@ -220,6 +220,36 @@ def label_against_rival(
 
 
 @check_arguments
+def labels_over_rivals(
+    chosen_on: tuple[NDArray[np.bool_], Mapping[str, Answers]],
+    tried_on: tuple[NDArray[np.bool_], Mapping[str, Answers]],
+    neurons: Sequence[str],
+) -> list[dict[str, Any]]:
+    """For each of several neurons, how much more often it agrees with the label than with its rival.
+
+    Args:
+        chosen_on: bits [examples, neurons] and questions by which `label_against_rival` finds each neuron's
+            rival.
+        tried_on: the same for other texts, on which the difference is counted.
+        neurons: the neurons' names.
+
+    Returns:
+        A measurement over texts for each neuron that has a rival, with neuron and factor (what is compared).
+    """
+    (bits, asked), (other_bits, questions) = chosen_on, tried_on
+    asked = {name: answers for name, answers in asked.items() if name in questions}
+    followed = factor_predictivity(bits, asked, neurons)
+    rows = []
+    for number, name in enumerate(neurons):
+        found = label_against_rival(bits[:, number], asked, followed[followed["neuron"] == name])
+        if found:
+            label, rival, _ = found
+            margin = agreement_margin(other_bits[:, number], questions[label], questions[rival])
+            rows.append(margin.row("label_over_rival", neuron=name, factor=f"{label} over {rival}"))
+    return rows
+
+
+@check_arguments
 def site_predictivity(
     backbone: Backbone,
     prompt: SoftPrompt | None,

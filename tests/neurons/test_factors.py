@@ -14,6 +14,7 @@ from skillkit.neurons.factors import (
     binary_factors,
     factor_predictivity,
     label_against_rival,
+    labels_over_rivals,
     nearly_the_same,
     site_predictivity,
     task_questions,
@@ -187,3 +188,23 @@ def test_the_rival_of_the_label_is_the_factor_followed_most_but_no_copy_of_the_l
     assert found[2] == agreement_margin(bits, label, half) and found[2].low > 0
     alone = {name: questions[name] for name in ("label = good", "copy = 1")}
     assert label_against_rival(bits, alone, followed[followed["factor"].isin(alone)]) is None
+
+
+def test_rivals_are_found_on_one_set_of_texts_and_counted_on_another() -> None:
+    rng = np.random.default_rng(4)
+
+    def drawn(count: int, share: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        label, other = (rng.integers(0, 2, count).astype(float) for _ in range(2))
+        near = np.where(rng.random(count) < share, 1 - label, label)
+        bits = np.stack([label == 1, other == 1], axis=1)
+        return bits, {"label = good": label, "near = 1": near, "other = 1": other}
+
+    validation, test = drawn(500, 0.25), drawn(400, 0.5)  # on test, nothing is near the label
+    rows = labels_over_rivals(validation, test, ["skilled", "other"])
+    assert [row["factor"] for row in rows] == ["label = good over near = 1", "label = good over other = 1"]
+    label, near = test[1]["label = good"], test[1]["near = 1"]
+    expected = agreement_margin(test[0][:, 0], label, near)
+    assert (rows[0]["value"], rows[0]["n"], rows[0]["unit"]) == (expected.value, 400, "texts")
+    assert rows[0]["low"] > 0 > rows[1]["high"], "the second follows its factor, and not the label"
+    bare = {"label = good": label}
+    assert labels_over_rivals((test[0], bare), (test[0], bare), ["skilled", "other"]) == []
