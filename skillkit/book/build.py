@@ -29,8 +29,10 @@ SOURCE, STAGE, OUTPUT = Path("book"), Path("build/book"), Path("book/_build")
 # Added to the configuration that jupyter-book writes: no live code cells, which would need the network, no
 # second search box, and no LaTeX. The sidebar opens only where the reader is: with all pages of the default
 # book on each of them, it took two fifths of the build. sphinx_multitoc_numbering does not say that pages may
-# be read side by side; they may, for all it does is number them afterwards.
+# be read side by side; they may, for all it does is number them afterwards. Quotes and dashes stay as they
+# are written, for names may hold them.
 CONFIGURATION = """
+smartquotes = False
 extensions = [name for name in extensions if name not in ("sphinx_thebe", "sphinx_jupyterbook_latex")]
 html_theme_options["navbar_persistent"] = []
 html_theme_options["collapse_navbar"] = True
