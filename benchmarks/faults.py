@@ -128,8 +128,11 @@ def main() -> int:
         project = Project(Path(place))
         project.make()
         print(f"Undisturbed, the study takes {project.seconds:.0f} s.", flush=True)
-        for kind, number in rounds(options):
-            counts[kind, one_round(project, kind, options.seed, number)] += 1
+        try:
+            for kind, number in rounds(options):
+                counts[kind, one_round(project, kind, options.seed, number)] += 1
+        except KeyboardInterrupt:
+            print("Interrupted; until then:")
     for kind in KINDS:
         if done := {outcome: n for (each, outcome), n in counts.items() if each == kind}:
             told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(done.items()))

@@ -219,7 +219,7 @@ class TestSoftPrompt:
         )
         with pytest.raises(SkillkitError, match="vocabulary"):
             SoftPrompt.initial(backbone, 5, 0, "vocab")
-        with pytest.raises(SkillkitError, match="at least one row"):
+        with pytest.raises(SkillkitError, match="length is 0; expected"):
             SoftPrompt.initial(backbone, 0, 0)
 
     def test_survives_the_disk(self, tmp_path):
