@@ -137,5 +137,5 @@ def test_a_model_that_cannot_answer_is_refused(model, lacking):
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(SkillkitError, match="tokenizer is .bert-base-uncased.; expected"):
+    with pytest.raises(SkillkitError, match=r"tokenizer is .bert-base-uncased.; expected"):
         make_backbone("tiny", tiny_model("bert"), "bert-base-uncased")
