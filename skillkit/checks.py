@@ -60,8 +60,6 @@ Shares = Annotated[
 ]
 """Fractions of neurons, such as the points of a curve."""
 
-NOT_EMPTY = Rule("at least one", lambda values: len(values) > 0)
-
 
 def table_with(*columns: str, made_by: str = "") -> Rule:
     """The rule for a table that has rows, and these columns; `made_by` is the function that makes it."""
@@ -190,8 +188,10 @@ _WORDS: dict[Any, str] = {
 def _unmet(value: Any, hint: Any) -> str:
     """What was expected in words, or nothing where the value fits."""
     origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any or isinstance(hint, TypeVar):
+    if hint is Any:
         return ""
+    if isinstance(hint, TypeVar):
+        return _unmet(value, hint.__bound__ or Any)
     if origin is Annotated:
         if wanted := _unmet(value, inner[0]):
             return wanted

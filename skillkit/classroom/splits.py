@@ -14,16 +14,16 @@ seed.
 from __future__ import annotations
 
 from functools import lru_cache
-from numbers import Integral
 
 import pyarrow as pa
 from datasets import Dataset, Features, Value
 
+from skillkit.checks import Seed, Size, check_arguments
 from skillkit.classroom.attacks import twin_rows
 from skillkit.classroom.drawing import Draw, Example, Picker, bucket
 from skillkit.classroom.kinds import ClassroomTask, row_of
 from skillkit.classroom.tasks import TASKS, find_task
-from skillkit.errors import SkillkitError, unknown
+from skillkit.errors import unknown
 
 SIZES = {"train": 3000, "validation": 400, "test": 1000}
 
@@ -32,13 +32,8 @@ HELD_OUT_WORD = 0.5
 HELD_OUT_TEMPLATE = 0.3
 
 
-def check_seed(seed: object) -> None:
-    """Raise SkillkitError unless a seed is a whole number."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise SkillkitError(f"seed={seed!r} is not a whole number. Give one, such as 0.")
-
-
-def draw_examples(task: ClassroomTask, split: str, size: int, seed: int = 0) -> list[Example]:
+@check_arguments
+def draw_examples(task: ClassroomTask, split: str, size: Size, seed: Seed = 0) -> list[Example]:
     """Different examples of one split before label noise, with each label equally often.
 
     Raises:
@@ -46,9 +41,6 @@ def draw_examples(task: ClassroomTask, split: str, size: int, seed: int = 0) -> 
     """
     if split not in SIZES:
         raise unknown("split", split, SIZES)
-    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-        raise SkillkitError(f"size={size!r} is not a positive whole number of examples.")
-    check_seed(seed)
     draw = Draw("classroom", task.name, split, seed)
     examples: list[Example] = []
     known: set[tuple[str, ...]] = set()
@@ -89,7 +81,8 @@ def _clean_split(name: str, split: str, seed: int) -> tuple[tuple[Example, ...],
     return tuple(examples), tuple(labels)
 
 
-def draw_task(name: str, seed: int = 0) -> None:
+@check_arguments
+def draw_task(name: str, seed: Seed = 0) -> None:
     """Draw a bundled task's examples ahead of time.
 
     Later calls of `classroom_splits` in this process, or in forks of it, find them drawn.
@@ -98,12 +91,12 @@ def draw_task(name: str, seed: int = 0) -> None:
         SkillkitError: for an unknown name, or a seed that is no whole number.
     """
     task = find_task(name)
-    check_seed(seed)
     for split in ("test",) if task.original else SIZES:
         _clean_split(task.original or name, split, seed)
 
 
-def classroom_splits(name: str, seed: int = 0) -> dict[str, Dataset]:
+@check_arguments
+def classroom_splits(name: str, seed: Seed = 0) -> dict[str, Dataset]:
     """The splits of a bundled task: train, validation and test, or only test for an adversarial twin.
 
     The same name and seed give the same bytes everywhere.
@@ -112,7 +105,6 @@ def classroom_splits(name: str, seed: int = 0) -> dict[str, Dataset]:
         SkillkitError: for an unknown name, or a seed that is no whole number.
     """
     task = find_task(name)
-    check_seed(seed)
     if task.original:
         examples, labels = _clean_split(task.original, "test", seed)
         return {"test": _dataset(task, twin_rows(TASKS[task.original], examples, labels, seed))}

@@ -10,19 +10,19 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
 
-from skillkit.classroom.splits import check_seed, classroom_splits
+from skillkit.checks import Seed, Size, check_arguments
+from skillkit.classroom.splits import classroom_splits
 from skillkit.classroom.tasks import TASKS as BUNDLED_TASKS
 from skillkit.data.files import SPLITS
 from skillkit.data.folder import read_folder
 from skillkit.data.hub import read_hub
 from skillkit.data.rows import Rows
-from skillkit.data.splits import AnySplits, Splits, TaskData
+from skillkit.data.splits import AnySplits, TaskData
 from skillkit.data.tasks import Task, get_task
 from skillkit.errors import SkillkitError
 from skillkit.files import text_digest
@@ -32,8 +32,9 @@ from skillkit.provenance import note_read
 VALIDATION_SHARE = 0.1
 
 
+@check_arguments
 def load_task(
-    name: str, *, data: str | os.PathLike[str] | None = None, seed: int = 0, limit: int | None = None
+    name: str, *, data: str | os.PathLike[str] | None = None, seed: Seed = 0, limit: Size | None = None
 ) -> TaskData:
     """A task's splits.
 
@@ -52,7 +53,6 @@ def load_task(
             network.
     """
     task = get_task(name)
-    _check_arguments(data, seed, limit)
     splits, notes, source = _read(task, data, seed)
     for split, dataset in splits.items():
         note_read("data", f"{task.name} {split} from {source}", _digest(dataset))
@@ -65,7 +65,8 @@ def load_task(
     return TaskData(task, splits, source, notes)
 
 
-def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]:
+@check_arguments
+def binary_subtasks(task_data: AnySplits, seed: Seed = 0) -> dict[str, AnySplits]:
     """The two-class questions that a task with three or more classes is made of (Wang et al. 2022, 3.1).
 
     Three classes (negative, neutral, positive or alike): ``<task>-pn`` asks for the last class against the
@@ -77,9 +78,6 @@ def binary_subtasks(task_data: AnySplits, seed: int = 0) -> dict[str, AnySplits]
         SkillkitError: something else than a task with its splits, a seed that is no whole number, or a split
             without an example for one of the answers.
     """
-    if not isinstance(task_data, Splits):
-        raise SkillkitError(f"Subtasks are made of what load_task returns, not of {task_data!r:.60}.")
-    check_seed(seed)
     task, count = task_data.task, len(task_data.task.labels)
     if count == 2:
         return {task.name: task_data}
@@ -117,19 +115,6 @@ def texts_of(dataset: Dataset, task: Task) -> Iterable[str]:
 def bare_text(text: str) -> str:
     """A text without case, spaces and punctuation, to find it again in another data set."""
     return "".join(c for c in text.casefold() if c.isalnum())
-
-
-def _check_arguments(data: object, seed: object, limit: object) -> None:
-    """Raise SkillkitError for arguments of `load_task` of a wrong kind."""
-    if not (data is None or isinstance(data, str | os.PathLike)):
-        raise SkillkitError(f"data={data!r} is not a folder. Give its path, None, or '' for the Hub.")
-    check_seed(seed)
-    if limit is None:
-        return
-    if isinstance(limit, bool) or not isinstance(limit, Integral):
-        raise SkillkitError(f"limit={limit!r} is not a whole number. Give one, or None for all examples.")
-    if limit < 1:
-        raise SkillkitError(f"limit={limit} leaves no example. Give a positive number, or None for all.")
 
 
 def _digest(dataset: Dataset) -> str:

@@ -78,7 +78,6 @@ def measure_baseline(
             seen += len(batch)
     if seen == 0:
         raise SkillkitError(f"The data set for task {task.name!r} is empty: it has no mean activation.")
-    _need_finite(backbone, total + square)
     drift = total / seen
     variance = (square / seen - drift**2).clamp(min=0) + 0 * shift  # NaN where a site has no such position
     return Baseline((shift + drift).float().cpu(), variance.nanmean(dim=1).sqrt().float().cpu())
@@ -110,14 +109,12 @@ def threshold_accuracy(
     threshold = threshold.to(backbone.device)
     correct = torch.zeros(threshold.shape, dtype=torch.float64, device=backbone.device)
     missing = torch.isnan(threshold)
-    total = torch.zeros(len(backbone.sites), dtype=torch.float64, device=backbone.device)
 
     def count(site: int, activation: Tensor, current: Pass) -> None:
         present, places = present_positions(backbone, site, current)
         if not present:
             return
         values = take(activation, places).float()
-        total[site] += values.sum()  # NaN or infinite if any of them is, at the cost of one sum
         bits = values > threshold[site, present]
         signs = 2.0 * current.batch.labels.float() - 1
         correct[site, present] += torch.tensordot(signs, bits.float(), dims=1)
@@ -127,19 +124,8 @@ def threshold_accuracy(
     with watch(backbone, count):
         for _ in run(backbone, prompt, encoded, batch_size=batch_size):
             pass
-    _need_finite(backbone, total)
     negative = len(encoded) - int(encoded.labels.sum())
     return mirrored((correct + negative) / len(encoded)).masked_fill(missing, torch.nan).cpu()
-
-
-def _need_finite(backbone: Backbone, sums: Tensor) -> None:
-    """Refuse sums of activations [sites, ...] that are not finite: such a neuron would seem to say no."""
-    for site, each in zip(backbone.sites, sums, strict=True):
-        if not torch.isfinite(each).all():
-            raise SkillkitError(
-                f"Activations at {site} of {backbone.name!r} are NaN or infinite, so nothing can be said of "
-                "its neurons. Load the model in float32, and check its weights and the prompt."
-            )
 
 
 @check_arguments

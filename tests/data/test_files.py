@@ -283,7 +283,7 @@ class TestAnnotations:
     ],
 )
 def test_arguments_of_a_wrong_kind_are_named(options):
-    with pytest.raises(SkillkitError, match=f"{next(iter(options))}="):
+    with pytest.raises(SkillkitError, match=f"{next(iter(options))} is .*expected"):
         load_task("film_sentiment", **options)
 
 
@@ -309,5 +309,5 @@ def test_every_function_refuses_what_it_cannot_use(call):
 
 @pytest.mark.parametrize("name", [None, 3, [], b"sst2"])
 def test_a_task_is_asked_for_by_its_name(name):
-    with pytest.raises(SkillkitError, match="asked for by its name"):
+    with pytest.raises(SkillkitError, match=r"name is .*expected text"):
         load_task(name)

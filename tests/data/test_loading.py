@@ -180,7 +180,7 @@ class TestBadData:
             load_task("laptop")
 
     def test_a_limit_of_nothing_is_refused(self):
-        with pytest.raises(SkillkitError, match="limit=0"):
+        with pytest.raises(SkillkitError, match="limit is 0; expected"):
             load_task("sst2", limit=0)
 
 
