@@ -3,7 +3,7 @@
     python benchmarks/faults.py                              some rounds of every kind
     python benchmarks/faults.py --kills 100 --damage 40      so many of these kinds, none of others
     python benchmarks/faults.py --minutes 60 --seed 3        every kind in turns, for an hour
-    python benchmarks/faults.py --short                      two minutes, as in CI
+    python benchmarks/faults.py --short                      two to four minutes, as in CI
     python benchmarks/faults.py --seed 3 --only kills:17     one round again
 
 The study is made once undisturbed, and its tables and prompts are what all rounds are compared with. A round

@@ -62,12 +62,14 @@ def test_the_slurm_profile_and_the_workflows_are_valid_yaml():
         assert "jobs" in yaml.safe_load(path.read_text()), path
 
 
-@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_idle_threads_sleep_unless_the_reader_says_otherwise(given, expected):
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_idle_threads_spin_for_a_short_time_unless_the_reader_says_otherwise(given, expected):
     """It must be said before torch is loaded, hence in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    if given:
-        environment["OMP_WAIT_POLICY"] = given
-    code = "import sys, os, skillkit; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    ours = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | given
+    code = "import sys, os, skillkit; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
     printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert printed.split() == [expected, "False"]
